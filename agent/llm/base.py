@@ -1,9 +1,9 @@
 """What the agent asks of a language model, and how a model may fail.
 
-    ModelError
-    ├── ModelConfigError       wrong name, key or address: exit code 2, no retry
-    ├── ModelUnavailableError  no usable answer after all retries: exit code 3
-    └── BankExhaustedError     a replayed bank has no more samples: a clear end, not a fault
+ModelError
+├── ModelConfigError       wrong name, key or address: exit code 2, no retry
+├── ModelUnavailableError  no usable answer after all retries: exit code 3
+└── BankExhaustedError     a replayed bank has no more samples: a clear end, not a fault
 """
 
 from __future__ import annotations

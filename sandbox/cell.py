@@ -1,0 +1,172 @@
+"""One pair of servers, judge and zygote, as the controller talks to it.
+
+A backend starts the two and gives their streams; everything else is the same for all backends.
+Only the judge's stream carries jobs. The zygote's stream says hello and, by its end, that it is
+gone.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, Protocol
+
+import anyio
+from anyio.abc import TaskGroup
+
+from .errors import CellLostError, SandboxUnavailableError
+from .guest import wire
+from .jobs import Job
+
+_HELLO_SECONDS = 60.0
+
+
+class Stream(Protocol):
+    """Bytes to and from one server."""
+
+    async def send(self, data: bytes) -> None:
+        """Sends all of it. Raises `OSError` or `anyio.BrokenResourceError` if nobody listens."""
+        ...
+
+    async def receive(self) -> bytes:
+        """Some bytes; empty at the end."""
+        ...
+
+    async def complaint(self) -> str:
+        """What the server wrote to standard error, for messages."""
+        ...
+
+    async def aclose(self) -> None:
+        """Ends the stream, and with it the server. Idempotent."""
+        ...
+
+
+class Cell:
+    """A running pair of servers with a number of slots.
+
+    Args:
+        judge: the stream to the judge's server.
+        zygote: the stream to the zygote.
+        slots: how many runs it takes at a time.
+    """
+
+    def __init__(self, judge: Stream, zygote: Stream, *, slots: int) -> None:
+        self._judge = judge
+        self._zygote = zygote
+        self.free = list(range(slots))
+        self.slots = slots
+        self.runs = 0
+        self.born = anyio.current_time()
+        self.retiring = ""
+        """Why it takes no new run, if so."""
+        self.hello: dict[str, Any] = {}
+        self._waiting: dict[int, _Waiter] = {}
+        self._numbers = itertools.count(1)
+        self._frames = bytearray()
+        self._sending = anyio.Lock()
+        self._lost = ""
+
+    async def start(self, tasks: TaskGroup, judge: bytes, zygote: bytes) -> None:
+        """Sends the first frames, waits for both hellos and starts listening.
+
+        Raises:
+            SandboxUnavailableError: a server refused, or said nothing; the message has its reason.
+        """
+        try:
+            with anyio.fail_after(_HELLO_SECONDS):
+                await self._judge.send(judge)
+                await self._zygote.send(zygote)
+                self.hello = await self._first(self._zygote, bytearray(), "zygote")
+                await self._first(self._judge, self._frames, "judge's server")
+        except TimeoutError:
+            raise SandboxUnavailableError(
+                f"the sandbox did not start within {_HELLO_SECONDS:g} s"
+            ) from None
+        except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+            said = await self._judge.complaint() or await self._zygote.complaint()
+            raise SandboxUnavailableError(
+                f"the sandbox did not start: {said.strip() or error}"
+            ) from None
+        tasks.start_soon(self._listen)
+        tasks.start_soon(self._listen_zygote)
+
+    async def _first(self, stream: Stream, frames: bytearray, who: str) -> dict[str, Any]:
+        while (body := wire.split(frames)) is None:
+            data = await stream.receive()
+            if not data:
+                said = (await stream.complaint()).strip().splitlines()
+                raise SandboxUnavailableError(
+                    f"the {who} ended at its start: {said[-1] if said else 'no reason given'}"
+                )
+            frames += data
+        message = wire.load(body)
+        if "hello" not in message:
+            raise SandboxUnavailableError(f"the {who} refused: {message.get('refused')}")
+        hello: dict[str, Any] = message["hello"]
+        return hello
+
+    async def run(self, job: Job, slot: int) -> dict[str, Any]:
+        """Runs one job in a slot that the caller holds, and returns the server's reply.
+
+        Raises:
+            CellLostError: a server ended before it replied.
+        """
+        number = next(self._numbers)
+        waiter = _Waiter()
+        self._waiting[number] = waiter
+        self.runs += 1
+        try:
+            async with self._sending:
+                if self._lost:
+                    raise CellLostError(self._lost)
+                await self._judge.send(wire.dump(job.message(number, slot)))
+            await waiter.event.wait()
+        except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+            raise CellLostError(f"the sandbox's stream broke: {error}") from None
+        finally:
+            del self._waiting[number]
+        if waiter.reply is None:
+            raise CellLostError(self._lost)
+        if not waiter.reply.get("clean", False):
+            self.retiring = self.retiring or "a run left something behind"
+        return waiter.reply
+
+    async def _listen(self) -> None:
+        try:
+            while data := await self._judge.receive():
+                self._frames += data
+                while (body := wire.split(self._frames)) is not None:
+                    reply = wire.load(body)
+                    waiter = self._waiting.get(reply.get("run", -1))
+                    if waiter is not None:
+                        waiter.reply = reply
+                        waiter.event.set()
+            self._lose("the judge's server ended")
+        except (OSError, wire.WireError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            self._lose("the stream to the judge's server broke")
+
+    async def _listen_zygote(self) -> None:
+        try:
+            while await self._zygote.receive():
+                pass
+        except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            pass
+        self._lose("the zygote ended")
+
+    def _lose(self, why: str) -> None:
+        self._lost = self._lost or why
+        self.retiring = self.retiring or why
+        for waiter in self._waiting.values():
+            waiter.event.set()
+
+    async def aclose(self) -> None:
+        """Ends both servers. Idempotent."""
+        with anyio.CancelScope(shield=True):
+            self._lose("closed")
+            for stream in (self._judge, self._zygote):
+                await stream.aclose()
+
+
+class _Waiter:
+    def __init__(self) -> None:
+        self.event = anyio.Event()
+        self.reply: dict[str, Any] | None = None

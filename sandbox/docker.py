@@ -1,0 +1,371 @@
+"""The sandbox over a Docker engine: two warm containers, driven over one attached stream each.
+
+Both are started from the sandbox image with no network, a read-only root, no capabilities but
+those to change user and to kill, and sized memory file systems. They share nothing but one small
+memory file system, in which their servers meet once. A container ends when its stream ends, and
+the engine then removes it, so nothing is left even after `kill -9` of the controller.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from .cell import Cell
+from .errors import SandboxUnavailableError
+from .guest.lockdown import LAYERS
+from .jobs import Isolation, Job, Limits, Report
+from .pool import Pool, default_slots
+from .program import boot_text, first_frame, guest_version
+from .servers import PYTHON_OPTIONS, ServerPaths, configuration
+
+if TYPE_CHECKING:
+    import docker
+    from docker.models.containers import Container
+
+LABEL = "org.regreen.sandbox"
+"""On every container of ours; its value is the process id of the controller."""
+
+_LINK = "/dev/shm/link"
+_JUDGE_LIBRARIES = "/opt/regreen/judge"
+_SITE = "/opt/regreen/site"
+_READ = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime",
+         "/etc/alternatives")  # fmt: skip
+_SERVER_MB = 256
+_STDERR = 2
+_HEADER = 8
+
+
+class DockerSandbox:
+    """Runs jobs in containers; see the module's docstring.
+
+    Args:
+        slots: programs at a time; `None` for one a core.
+        isolation: `container` gives each program a pair of containers of its own, at its price.
+        limits: the largest limits that jobs will ask for; sizes memory and scratch space.
+        image: an image with Python to use as it is; `None` builds the sandbox image if needed.
+        base: the base of the image that is built; `None` for the default.
+        requirements: pip requirements that the image has to hold.
+        runtime: an engine's runtime such as `runsc`, passed through.
+    """
+
+    def __init__(
+        self,
+        *,
+        slots: int | None = None,
+        isolation: Isolation = Isolation.SLOT,
+        limits: Limits | None = None,
+        image: str | None = None,
+        base: str | None = None,
+        requirements: tuple[str, ...] = (),
+        runtime: str | None = None,
+    ) -> None:
+        self._slots = slots or default_slots()
+        self._isolation = isolation
+        self._limits = limits or Limits()
+        self._image = image
+        self._base = base
+        self._requirements = requirements
+        self._runtime = runtime
+        self._client: docker.DockerClient | None = None
+        self._image_id = ""
+        self._has_landlock = True
+        self._pool: Pool | None = None
+
+    @property
+    def level(self) -> str:
+        """The isolation level reached."""
+        runtime = f"+{self._runtime}" if self._runtime else ""
+        kernel = "" if self._has_landlock else "-landlock"
+        return f"docker/{self._isolation}{runtime}{kernel}"
+
+    @property
+    def reduced(self) -> bool:
+        """Containers are full isolation, with or without the extra layer of Landlock."""
+        return False
+
+    @property
+    def identity(self) -> str:
+        """Backend, image and guest, for cache keys."""
+        return f"{self.level} {self._image_id} {guest_version()}"
+
+    @property
+    def slots(self) -> int:
+        """Programs at a time."""
+        return self._slots
+
+    async def __aenter__(self) -> DockerSandbox:
+        self._client = await anyio.to_thread.run_sync(connect)
+        try:
+            await anyio.to_thread.run_sync(self._find_image)
+            self._pool = Pool(
+                self._start, slots=self._slots, isolation=self._isolation, level=self.level
+            )
+            await self._pool.__aenter__()
+        except BaseException:
+            self._client.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if self._pool is not None:
+                await self._pool.__aexit__(kind, error, trace)
+        finally:
+            if self._client is not None:
+                self._client.close()
+
+    async def run(self, job: Job, *, fresh: bool = False) -> Report:
+        """Runs one job; see `sandbox.base.Sandbox.run`."""
+        if self._pool is None:
+            raise SandboxUnavailableError("the Docker sandbox is not open")
+        return await self._pool.run(job, fresh=fresh)
+
+    def _find_image(self) -> None:
+        from .image import ImageError, ensure_image
+
+        assert self._client is not None
+        try:
+            if self._image is None:
+                self._image = ensure_image(
+                    self._client, base=self._base, requirements=self._requirements
+                )
+            self._image_id = self._client.images.get(self._image).id or ""
+        except ImageError as error:
+            raise SandboxUnavailableError(str(error)) from None
+        except Exception as error:
+            raise SandboxUnavailableError(
+                f"the image {self._image} can't be used: {_reason(error)}"
+            ) from None
+
+    async def _start(self, tasks: TaskGroup, slots: int, hash_seed: int) -> Cell:
+        try:
+            judge, zygote = await anyio.to_thread.run_sync(self._create, slots, hash_seed)
+        except SandboxUnavailableError:
+            raise
+        except Exception as error:
+            raise SandboxUnavailableError(
+                f"the Docker engine can't start a container: {_reason(error)}"
+            ) from None
+        cell = Cell(judge, zygote, slots=slots)
+        frames = []
+        for role in ("judge", "zygote"):
+            paths = ServerPaths(
+                site=_SITE,
+                judge=_JUDGE_LIBRARIES,
+                read=_READ,
+            )
+            config = configuration(
+                role,
+                slots=slots,
+                identity="uids",
+                paths=paths,
+                scratch_mb=max(1, self._limits.file_mb),
+                layers=LAYERS if self._has_landlock else tuple(set(LAYERS) - {"landlock"}),
+                link_path=_LINK,
+            )
+            frames.append(first_frame(config))
+        try:
+            await cell.start(tasks, frames[0], frames[1])
+        except SandboxUnavailableError as error:
+            await cell.aclose()
+            if self._has_landlock and "andlock" in str(error):
+                self._has_landlock = False  # an old kernel; users, caps and seccomp remain
+                return await self._start(tasks, slots, hash_seed)
+            raise
+        except BaseException:
+            await cell.aclose()
+            raise
+        return cell
+
+    def _create(self, slots: int, hash_seed: int) -> tuple[AttachedStream, AttachedStream]:
+        assert self._client is not None
+        scratch = f"size={max(1, self._limits.file_mb)}m,mode=0777,nosuid,nodev,nr_inodes=4096"
+        memory_mb = slots * self._limits.memory_mb + _SERVER_MB
+        common: dict[str, Any] = {
+            "image": self._image,
+            "command": ["python3", *PYTHON_OPTIONS, boot_text()],
+            "entrypoint": [],
+            "stdin_open": True,
+            "network_mode": "none",
+            "read_only": True,
+            "cap_drop": ["ALL"],
+            "cap_add": ["SETUID", "SETGID", "KILL"],
+            "security_opt": ["no-new-privileges"],
+            "pids_limit": slots * (self._limits.pids + 8) + 64,
+            "mem_limit": f"{memory_mb}m",
+            "memswap_limit": f"{memory_mb}m",
+            "tmpfs": {f"/slots/{slot}": scratch for slot in range(slots)},
+            "environment": {"PYTHONHASHSEED": str(hash_seed), "LANG": "C.UTF-8"},
+            "labels": {LABEL: str(os.getpid())},
+            "user": "0:0",
+            "working_dir": "/",
+            "auto_remove": True,
+            "log_config": {"Type": "none"},
+            "runtime": self._runtime,
+            "oom_score_adj": 500,
+        }
+        created: list[AttachedStream] = []
+        try:
+            judge = self._client.containers.create(
+                **{**common, "mem_limit": f"{memory_mb + 2048}m", "memswap_limit": -1},
+                ipc_mode="shareable",
+                shm_size="1m",
+            )
+            created.append(self._attach(judge))
+            zygote = self._client.containers.create(**common, ipc_mode=f"container:{judge.id}")
+            created.append(self._attach(zygote))
+        except BaseException:
+            for stream in created:
+                stream.close_now()
+            raise
+        return created[0], created[1]
+
+    def _attach(self, container: Container) -> AttachedStream:
+        """Attaches before the start, so that the container ends with this very stream."""
+        assert self._client is not None
+        attached = self._client.api.attach_socket(
+            container.id, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+        )
+        stream = AttachedStream(attached, container)
+        try:
+            container.start()
+        except BaseException:
+            stream.close_now()
+            raise
+        return stream
+
+
+class AttachedStream:
+    """The stream of one container, its two outputs told apart."""
+
+    def __init__(self, attached: Any, container: Container) -> None:
+        self._attached = attached
+        self._socket: socket.socket = getattr(attached, "_sock", attached)
+        self._plain = isinstance(self._socket, socket.socket) and not hasattr(
+            self._socket, "pending"
+        )
+        if self._plain:
+            self._socket.setblocking(False)
+        self._container = container
+        self._raw = bytearray()
+        self._errors = bytearray()
+        self._closed = False
+
+    async def send(self, data: bytes) -> None:
+        """Writes to the container's standard input."""
+        if not self._plain:
+            await anyio.to_thread.run_sync(self._socket.sendall, data)
+            return
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[self._socket.send(view) :]
+            except BlockingIOError:
+                await anyio.wait_writable(self._socket)
+
+    async def receive(self) -> bytes:
+        """Reads from its standard output; what it writes to standard error is kept aside."""
+        while True:
+            output = self._demultiplex()
+            if output:
+                return output
+            data = await self._read()
+            if not data:
+                return b""
+            self._raw += data
+
+    async def _read(self) -> bytes:
+        if not self._plain:
+            return await anyio.to_thread.run_sync(
+                self._socket.recv, 1 << 18, abandon_on_cancel=True
+            )
+        while True:
+            try:
+                return self._socket.recv(1 << 18)
+            except BlockingIOError:
+                await anyio.wait_readable(self._socket)
+
+    def _demultiplex(self) -> bytes:
+        """The engine's frames: a byte that names the output, three of nothing, a length."""
+        output = bytearray()
+        while len(self._raw) >= _HEADER:
+            length = int.from_bytes(self._raw[4:_HEADER], "big")
+            if len(self._raw) < _HEADER + length:
+                break
+            body = self._raw[_HEADER : _HEADER + length]
+            if self._raw[0] == _STDERR:
+                self._errors += body[-4096:]
+                del self._errors[:-8192]
+            else:
+                output += body
+            del self._raw[: _HEADER + length]
+        return bytes(output)
+
+    async def complaint(self) -> str:
+        """What it wrote to standard error."""
+        with anyio.move_on_after(1.0):
+            while data := await self._read():
+                self._raw += data
+                self._demultiplex()
+        return self._errors.decode("utf-8", "replace")
+
+    async def aclose(self) -> None:
+        """Hangs up, at which the container ends, and makes sure that it is gone."""
+        if not self._closed:
+            await anyio.to_thread.run_sync(self.close_now)
+
+    def close_now(self) -> None:
+        """As `aclose`, for code that can't wait."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self._plain:
+                self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self._socket.close()
+        try:
+            self._container.remove(force=True)
+        except Exception:
+            pass  # it is going, or gone, or its engine is
+
+
+def connect() -> docker.DockerClient:
+    """A client of the engine that the environment names.
+
+    Raises:
+        SandboxUnavailableError: none answers.
+    """
+    import docker
+
+    try:
+        client = docker.from_env(timeout=120)
+        client.ping()
+    except Exception as error:
+        raise SandboxUnavailableError(
+            f"no Docker engine answers ({_reason(error)}): start one, or use --sandbox local"
+        ) from None
+    return client
+
+
+def _reason(error: Exception) -> str:
+    text = str(getattr(error, "explanation", None) or error).strip()
+    if "FileNotFoundError" in text or "No such file" in text:
+        return "there is no socket"
+    if "PermissionError" in text or "Permission denied" in text:
+        return "this user may not use its socket"
+    if "ConnectionRefused" in text or "Connection refused" in text:
+        return "the connection was refused"
+    return " ".join(text.split())[:300]

@@ -1,0 +1,20 @@
+"""How a sandbox can fail to be one.
+
+    SandboxError              something is wrong with the sandbox; exit code 3
+    ├── SandboxUnavailableError   no engine, no image, too little granted; says what to do
+    └── CellLostError             a pair of servers ended while it was needed; retried
+"""
+
+from __future__ import annotations
+
+
+class SandboxError(Exception):
+    """The sandbox can't do its work. The message is one line."""
+
+
+class SandboxUnavailableError(SandboxError):
+    """This backend can't be had on this machine; the message says what to do."""
+
+
+class CellLostError(SandboxError):
+    """A judge's server or a zygote ended while a run was in it."""

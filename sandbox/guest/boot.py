@@ -1,0 +1,60 @@
+"""The few lines that a bare `python3 -c` runs: take the guest's modules off the stream and start.
+
+The modules come as source in the first frame and are imported from memory, so any image with a
+Python runs today's guest and nothing has to be mounted or written. This text is the program; it is
+never imported by the guest itself.
+"""
+
+import importlib
+import importlib.abc
+import importlib.util
+import json
+import os
+import struct
+import sys
+
+PACKAGE = "regreen_guest"
+
+
+def take(count):
+    """Exactly `count` bytes of standard input, and not one more."""
+    data = b""
+    while len(data) < count:
+        more = os.read(0, count - len(data))
+        if not more:
+            sys.exit(0)
+        data += more
+    return data
+
+
+class FromMemory(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
+    """Imports the guest's modules from the sources that came over the stream."""
+
+    def __init__(self, sources):
+        self.sources = sources
+
+    def find_spec(self, name, path=None, target=None):
+        if name not in self.sources:
+            return None
+        return importlib.util.spec_from_loader(name, self, is_package=name == PACKAGE)
+
+    def get_source(self, name):
+        return self.sources[name]
+
+    def exec_module(self, module):
+        name = module.__name__
+        code = compile(self.sources[name], f"<regreen>/{name}.py", "exec", dont_inherit=True)
+        exec(code, module.__dict__)
+
+
+def start():
+    """Reads the first frame and hands over to the guest's main function."""
+    (length,) = struct.unpack(">I", take(4))
+    first = json.loads(take(length))
+    sys.dont_write_bytecode = True
+    sys.meta_path.insert(0, FromMemory(first["sources"]))
+    importlib.import_module(f"{PACKAGE}.main").main(first["config"])
+
+
+if __name__ == "__main__":
+    start()

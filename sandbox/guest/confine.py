@@ -1,0 +1,303 @@
+"""Starts a locked-down child for one program, and sees to it that nothing of it remains.
+
+Three ways to tell programs apart, by what the machine grants:
+
+    uids     a user id of its own for each run, never used twice (a container, or root)
+    userns   user, mount, pid and ipc namespaces of its own for each run (an ordinary user)
+    plain    neither: same user, same processes; only limits and the layers of `lockdown`
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import shutil
+import signal
+import stat
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from . import kernel, lockdown
+from .lockdown import Rlimits
+
+UID_SPAN = 60_000
+"""User ids that one server may use before it has to be replaced."""
+
+_INNER_UID = 1000
+_KILL_ROUNDS = 50
+
+
+@dataclass(slots=True)
+class Confinement:
+    """How this server confines its children.
+
+    Attributes:
+        identity: `uids`, `userns` or `plain`; see the module's docstring.
+        uid_base: first user id of this server's range (`uids` only).
+        slot_root: folder with one folder for each slot.
+        read: paths that children may read and execute from.
+        layers: which of `lockdown.LAYERS` to apply.
+        scratch_bytes: size of a slot's file system where this server mounts it itself.
+    """
+
+    identity: str
+    uid_base: int
+    slot_root: str
+    read: tuple[str, ...]
+    layers: tuple[str, ...] = lockdown.LAYERS
+    scratch_bytes: int = 64 << 20
+    _uids_used: int = 0
+    _rulesets: dict[int, int] = field(default_factory=dict)
+    _filter: bytes = b""
+    _pid_namespace: int = -1
+
+    def prepare(self) -> None:
+        """Builds once what every child needs. Call it before the first fork."""
+        self._filter = lockdown.seccomp_program()
+        if self.identity == "userns":
+            self._pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        with contextlib.suppress(OSError):
+            kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+
+    def slot_folder(self, slot: int) -> str:
+        """Where the slot's program may write."""
+        return f"{self.slot_root}/{slot}"
+
+    def next_uid(self) -> int:
+        """A user id that no earlier run of this server had; 0 where ids can't be switched.
+
+        Raises:
+            RuntimeError: the range is used up, and the server has to be replaced.
+        """
+        if self.identity != "uids":
+            return 0
+        if self._uids_used >= UID_SPAN:
+            raise RuntimeError("this server has used up its user ids")
+        self._uids_used += 1
+        return self.uid_base + self._uids_used
+
+    def fork(
+        self,
+        slot: int,
+        uid: int,
+        limits: Rlimits,
+        keep: Iterable[int],
+        stdio: tuple[int, int, int],
+        body: Callable[[], None],
+    ) -> int:
+        """Forks a child that locks itself down and then runs `body`.
+
+        Args:
+            slot: whose folder the child may write to.
+            uid: from `next_uid`.
+            limits: put on the child before `body`.
+            keep: descriptors that stay open in the child, besides `stdio`.
+            stdio: descriptors to become 0, 1 and 2.
+            body: runs locked down; the child ends with status 0 when it returns.
+
+        Returns:
+            The child's process id.
+
+        Raises:
+            OSError: no process could be had.
+        """
+        if self.identity == "userns":
+            kernel.unshare(kernel.CLONE_NEWPID)
+        try:
+            pid = os.fork()
+        finally:
+            if self.identity == "userns":
+                kernel.setns(self._pid_namespace, kernel.CLONE_NEWPID)
+        if pid:
+            return pid
+        status = 70
+        try:
+            self._enter(slot, uid, limits, keep, stdio)
+            status = 71
+            body()
+            status = 0
+        except BaseException:
+            with contextlib.suppress(BaseException):
+                os.write(2, traceback.format_exc()[-2000:].encode("utf-8", "replace"))
+        finally:
+            os._exit(status)
+
+    def _enter(
+        self,
+        slot: int,
+        uid: int,
+        limits: Rlimits,
+        keep: Iterable[int],
+        stdio: tuple[int, int, int],
+    ) -> None:
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_DFL)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        os.setsid()
+        for target, source in enumerate(stdio):
+            os.dup2(source, target)
+        ruleset = self._rulesets.get(slot)
+        kept = sorted({*keep, *(() if ruleset is None else (ruleset,))})
+        first = 3
+        for descriptor in kept:
+            os.closerange(first, descriptor)
+            first = descriptor + 1
+        os.closerange(first, 1 << 16)
+        folder = self.slot_folder(slot)
+        if self.identity == "userns":
+            self._own_namespaces(folder)
+        elif self.identity == "uids":
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+        if self.identity != "uids":
+            with contextlib.suppress(OSError):
+                kernel.set_capabilities(0)
+        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user id clears it
+        os.chdir(folder)
+        os.umask(0o077)
+        os.environ.clear()
+        os.environ.update(
+            HOME=folder,
+            TMPDIR=folder,
+            PATH="/usr/local/bin:/usr/bin:/bin",
+            LANG="C.UTF-8",
+            PYTHONDONTWRITEBYTECODE="1",
+        )
+        limits.apply()
+        if "landlock" in self.layers:
+            if ruleset is None:
+                ruleset = lockdown.landlock_ruleset(self.read, (folder,))
+            lockdown.restrict(ruleset, self._filter, self.layers)
+            os.close(ruleset)
+        else:
+            lockdown.restrict(None, self._filter, self.layers)
+        gc.enable()
+
+    def _own_namespaces(self, folder: str) -> None:
+        uid, gid = os.getuid(), os.getgid()
+        kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC)
+        for name, text in (
+            ("setgroups", "deny"),
+            ("uid_map", f"{_INNER_UID} {uid} 1"),
+            ("gid_map", f"{_INNER_UID} {gid} 1"),
+        ):
+            with open(f"/proc/self/{name}", "w") as file:
+                file.write(text)
+        kernel.mount(
+            "none",
+            folder,
+            "tmpfs",
+            kernel.MS_NOSUID | kernel.MS_NODEV,
+            f"size={self.scratch_bytes},nr_inodes=4096,mode=0700",
+        )
+
+    def reuse_ruleset(self, slot: int) -> None:
+        """Keeps one Landlock ruleset for the slot; only where its folder is the same each time."""
+        if self.identity != "userns" and "landlock" in self.layers:
+            self._rulesets[slot] = lockdown.landlock_ruleset(
+                self.read, (self.slot_folder(slot),)
+            )
+
+    def clean(self, slot: int, uid: int, known: Iterable[int]) -> bool:
+        """Ends what a run left behind and empties its folder, after its first process has ended.
+
+        Args:
+            slot: the run's slot.
+            uid: the run's user id.
+            known: this server's own running children, to be spared.
+
+        Returns:
+            Whether nothing is left; if not, the server has to be replaced.
+        """
+        folder = self.slot_folder(slot)
+        spared = frozenset(known)
+        for _round in range(_KILL_ROUNDS):
+            strays = [
+                pid
+                for pid in children()
+                if pid not in spared and (self.identity != "uids" or _owner(pid) == uid)
+            ]
+            # In namespaces of its own a run's files went with its mount.
+            if not strays and (self.identity == "userns" or not os.listdir(folder)):
+                return True
+            for pid in strays:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+            self._sweep_as(uid, folder)
+            for pid in strays:
+                with contextlib.suppress(OSError):
+                    os.waitpid(pid, 0)
+        return False
+
+    def _sweep_as(self, uid: int, folder: str) -> None:
+        """Kills every process of `uid` and empties `folder`, acting as that user."""
+        pid = os.fork()
+        if pid:
+            os.waitpid(pid, 0)
+            return
+        try:
+            if self.identity == "uids":
+                os.setgroups([])
+                os.setresgid(uid, uid, uid)
+                os.setresuid(uid, uid, uid)
+                with contextlib.suppress(OSError):
+                    os.kill(-1, signal.SIGKILL)
+            empty_folder(folder)
+        finally:
+            os._exit(0)
+
+
+def empty_folder(folder: str) -> None:
+    """Removes all that is in `folder`, hostile modes and symbolic links included."""
+    for _pass in range(2):
+        for root, folders, _files in os.walk(folder):
+            for name in folders:
+                path = os.path.join(root, name)
+                with contextlib.suppress(OSError):
+                    if not stat.S_ISLNK(os.lstat(path).st_mode):
+                        os.chmod(path, 0o700)
+        for entry in os.listdir(folder):
+            path = os.path.join(folder, entry)
+            with contextlib.suppress(OSError, RecursionError):
+                if os.path.isdir(path) and not os.path.islink(path):
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    os.unlink(path)
+
+
+def children() -> list[int]:
+    """Process ids of this process's direct children, orphans handed to it included."""
+    pid = os.getpid()
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children") as file:
+            return [int(word) for word in file.read().split()]
+    except OSError:
+        return [child for child, parent in _scan() if parent == pid]
+
+
+def _owner(pid: int) -> int:
+    """The real user id of a process, -1 if it is gone. (A folder's owner would not do: the
+    kernel hands the folder of a process that changed its user id to root.)"""
+    try:
+        with open(f"/proc/{pid}/status") as file:
+            for line in file:
+                if line.startswith("Uid:"):
+                    return int(line.split()[1])
+    except OSError:
+        pass
+    return -1
+
+
+def _scan() -> list[tuple[int, int]]:
+    """Pairs of process and parent, where the kernel has no list of children."""
+    pairs = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError, IndexError, ValueError):
+                with open(f"/proc/{name}/stat") as file:
+                    pairs.append((int(name), int(file.read().rpartition(")")[2].split()[1])))
+    return pairs

@@ -1,0 +1,232 @@
+"""The judge: one locked-down process for each verdict, which holds the tests and compares.
+
+It talks to the candidate over a socket and reports to its server through a pipe. What it reports
+is one object: a list of results, the breaches it saw, and whether the tests themselves are sound.
+"""
+
+from __future__ import annotations
+
+import ast
+import random
+import socket
+import sys
+import traceback
+import types
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from . import asserts, remote
+
+_DETAIL_LIMIT = 1500
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of one test: an assertion, a test function, or a case."""
+
+    name: str
+    outcome: str
+    detail: str = ""
+    line: int = 0
+    file: int = 0
+    counts: bool = True
+
+
+@dataclass(slots=True)
+class Report:
+    """All that one judge has to say."""
+
+    results: list[Result] = field(default_factory=list)
+    breaches: dict[str, str] = field(default_factory=dict)
+    broken: str = ""
+    """Why the tests themselves can't be used, if they can't."""
+    calls: int = 0
+
+    def as_message(self) -> dict[str, Any]:
+        """As JSON-able data."""
+        return asdict(self)
+
+
+class Bench:
+    """What every kind of test needs: the candidate, the prompt's own names, the seed."""
+
+    def __init__(self, job: dict[str, Any], sock: socket.socket) -> None:
+        limits = job["limits"]
+        self.job = job
+        self.report = Report()
+        is_class = job["kind"] == "class"
+        self.candidate = remote.Remote(
+            sock,
+            wall_seconds=limits["wall_seconds"],
+            reply_bytes=limits["reply_bytes"],
+            handles=is_class,
+            mutates=job["mutates"],
+        )
+        make = remote.RemoteClass if is_class else remote.RemoteFunction
+        self.prelude = _prelude(job["prelude"])
+        stubs = _stubs(job["prelude"])
+        names = [name for name in (job["entry_point"], *stubs) if name]
+        self.entries: dict[str, Any] = {name: make(self.candidate, name) for name in names}
+        self.candidate.know_exceptions(self.prelude)
+
+    @property
+    def entry(self) -> Any:
+        """The proxy of the entry point."""
+        return self.entries.get(self.job["entry_point"])
+
+    def namespace(self, name: str) -> dict[str, Any]:
+        """A module namespace with the prompt's names and the entry point in it."""
+        return {"__name__": name, "__builtins__": __builtins__, **self.prelude, **self.entries}
+
+    def install_module(self) -> None:
+        """Makes `from MODULE import entry_point` in a test file yield the candidate's proxy."""
+        module = types.ModuleType(self.job["module"])
+        module.__dict__.update({**self.prelude, **self.entries})
+        module.__file__ = f"{self.job['module']}.py"
+        sys.modules[self.job["module"]] = module
+
+    def explain(self, error: BaseException) -> tuple[str, str]:
+        """Outcome and detail of an exception that ended a test."""
+        if isinstance(error, remote.Lost):
+            return {"timeout": "timeout", "protocol": "protocol"}.get(
+                error.reason, "crash"
+            ), error.detail
+        if isinstance(error, remote.NotBuiltinError):
+            return "failed", str(error)
+        if isinstance(error, AssertionError) and not hasattr(error, "__remote__"):
+            return "failed", _comparison(error)
+        return "error", describe(error)
+
+
+def describe(error: BaseException) -> str:
+    """An exception in a line, with the candidate's own lines of the traceback under it."""
+    told = getattr(error, "__remote__", None)
+    name = told["type"] if told else type(error).__name__
+    text = str(error)
+    head = f"{name}: {text}" if text and not text.startswith(name) else text or name
+    lines = [head, *(f"  {line}" for line in told["trace"])] if told else [head]
+    return "\n".join(lines)[:_DETAIL_LIMIT]
+
+
+def _comparison(error: AssertionError) -> str:
+    text = str(error)
+    return text[:_DETAIL_LIMIT]
+
+
+def _prelude(source: str) -> dict[str, Any]:
+    """The names that the prompt defines: imports, helpers, constants."""
+    namespace: dict[str, Any] = {"__name__": "prompt"}
+    try:
+        exec(compile(source, "<prompt>", "exec", dont_inherit=True), namespace)
+    except Exception:
+        return {}
+    return {name: value for name, value in namespace.items() if not name.startswith("__")}
+
+
+def _stubs(source: str) -> list[str]:
+    """Functions that the prompt leaves without a body, so that the program has to define them."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return []
+    return [
+        node.name
+        for node in tree.body
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and all(_says_nothing(statement) for statement in node.body)
+    ]
+
+
+def _says_nothing(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.Raise):
+        return "NotImplementedError" in ast.dump(statement)
+    return isinstance(statement, ast.Pass) or (
+        isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    )
+
+
+def _run_asserts(bench: Bench, number: int, test: dict[str, Any]) -> None:
+    candidate = bench.candidate
+    recorder = asserts.Recorder(calls=lambda: candidate.calls, explain=bench.explain)
+    bench.install_module()
+    try:
+        asserts.run(
+            test["source"],
+            test["filename"],
+            function=test["function"],
+            candidate=bench.entry,
+            entry_names=bench.entries,
+            namespace=bench.namespace("tests"),
+            recorder=recorder,
+        )
+    except Exception as error:
+        bench.report.broken = f"{test['filename']} can't be run: {describe(error)}"
+        return
+    results = bench.report.results
+    for line, outcome, detail in recorder.errors:
+        text = f"line {line}: {detail}" if line else detail
+        results.append(Result(f"statement, line {line}", outcome, text, line, number, False))
+    for place in recorder.places:
+        if place.runs == 0 and not recorder.errors:
+            continue
+        outcome = place.outcome or "error"
+        detail = place.detail or ("" if place.outcome else "not reached")
+        results.append(Result(place.text, outcome, detail, place.line, number, place.counts))
+
+
+def _run_stdio(bench: Bench, number: int, test: dict[str, Any]) -> None:
+    for case in test["cases"]:
+        reply = bench.candidate.request({"stdin": case["stdin"], "args": case["args"]})
+        outcome, detail = "crash", "the runner ended"
+        if reply is not None:
+            outcome, detail = reply["outcome"], reply["detail"]
+            if outcome == "passed" and not same_output(case["stdout"], reply["stdout"]):
+                outcome = "failed"
+                detail = f"expected {_short(case['stdout'])}, got {_short(reply['stdout'])}"
+        bench.report.results.append(Result(case["name"], outcome, detail, 0, number))
+
+
+def same_output(expected: str, got: str) -> bool:
+    """Whether two texts agree, blanks at the ends of lines and of the text aside."""
+
+    def lines(text: str) -> list[str]:
+        return [line.rstrip() for line in text.rstrip().splitlines()]
+
+    return lines(expected) == lines(got)
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 200 else text[:200] + "…")
+
+
+def judge(job: dict[str, Any], sock: socket.socket) -> dict[str, Any]:
+    """Runs every test of the job against the candidate behind `sock`."""
+    random.seed(job["seed"])
+    bench = Bench(job, sock)
+    report = bench.report
+    if job["kind"] != "program":
+        try:
+            bench.candidate.ready()
+        except BaseException as error:
+            outcome, detail = bench.explain(error)
+            report.results.append(Result("import", outcome, detail, 0, 0, False))
+            report.breaches.update(bench.candidate.breaches)
+            return report.as_message()
+    for number, test in enumerate(job["tests"]):
+        try:
+            if test["kind"] == "asserts":
+                _run_asserts(bench, number, test)
+            elif test["kind"] == "stdio":
+                _run_stdio(bench, number, test)
+            else:
+                from . import pytest_tests
+
+                pytest_tests.run(bench, number, test)
+        except BaseException as error:
+            report.broken = f"the judge failed: {traceback.format_exception_only(error)[-1]}"
+    report.breaches.update(bench.candidate.breaches)
+    if bench.candidate.lost is not None and bench.candidate.lost.reason != "gone":
+        outcome = bench.candidate.lost.reason
+        report.breaches.setdefault(outcome, bench.candidate.lost.detail)
+    report.calls = bench.candidate.calls
+    return report.as_message()

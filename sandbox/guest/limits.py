@@ -1,0 +1,53 @@
+"""Limits in the kernel's terms, and what the kernel says of who broke them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Any
+
+from .lockdown import Rlimits
+
+_OOM_COUNTERS = (
+    "/sys/fs/cgroup/memory.events",
+    "/sys/fs/cgroup/memory/memory.oom_control",
+)
+
+
+def rlimits(limits: dict[str, Any], base_bytes: int) -> Rlimits:
+    """The kernel's limits for one program; memory counts on top of the preloaded interpreter."""
+    return Rlimits(
+        cpu_seconds=whole_seconds(limits["cpu_seconds"]),
+        address_space=base_bytes + int(limits["memory_mb"] * (1 << 20)),
+        processes=int(limits["pids"]),
+        file_bytes=int(limits["file_mb"] * (1 << 20)),
+    )
+
+
+def whole_seconds(seconds: float) -> int:
+    """The kernel counts cpu time in whole seconds: rounded up, at least one."""
+    return max(1, int(-(-seconds // 1)))
+
+
+def address_space() -> int:
+    """Bytes of address space that this process has mapped."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[0]) * os.sysconf("SC_PAGESIZE")
+
+
+def ended(pid: int) -> bool:
+    """Whether a child has ended, leaving its status to be collected."""
+    flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
+    return os.waitid(os.P_PID, pid, flags) is not None
+
+
+def oom_kills() -> int:
+    """How often the kernel has killed for lack of memory in this container, 0 if unknown."""
+    for path in _OOM_COUNTERS:
+        with contextlib.suppress(OSError, ValueError):
+            with open(path) as file:
+                for line in file:
+                    name, _, count = line.partition(" ")
+                    if name == "oom_kill":
+                        return int(count)
+    return 0

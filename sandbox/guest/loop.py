@@ -1,0 +1,161 @@
+"""The event loop that both servers share: frames from a stream, frames over the link, children.
+
+Standard input brings frames from the controller (or nothing but its end, which ends the server);
+standard output takes frames back. The link is a stream socket between the two servers, on which a
+frame may come with one descriptor.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from . import wire
+
+_READ = 1 << 18
+
+
+class Loop:
+    """Dispatches what is ready to callbacks; single-threaded, since it forks.
+
+    Args:
+        link: the socket to the other server.
+        on_frame: called with each frame from the controller.
+        on_link: called with each frame from the link and the descriptor that came with it.
+        on_exit: called with process id, wait status and resource usage of each child that ended.
+    """
+
+    def __init__(
+        self,
+        link: socket.socket,
+        *,
+        on_frame: Callable[[Any], None],
+        on_link: Callable[[Any, int | None], None],
+        on_exit: Callable[[int, int, Any], None],
+    ) -> None:
+        self._link = link
+        self._on_frame = on_frame
+        self._on_link = on_link
+        self._on_exit = on_exit
+        self._selector = selectors.DefaultSelector()
+        self._deadlines: dict[object, tuple[float, Callable[[], None]]] = {}
+        self._frames = bytearray()
+        self._link_frames = bytearray()
+        self._link_descriptors: collections.deque[int] = collections.deque()
+        self.watched: set[int] = set()
+        """Children that somebody waits for: only these are reaped here."""
+        self._output = os.dup(1)
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, 1)  # a stray print must not look like a frame
+        os.close(null)
+
+    def send(self, message: object) -> None:
+        """Sends a frame to the controller; ends the server if nobody listens any more."""
+        try:
+            wire.write_all(self._output, wire.dump(message))
+        except OSError:
+            self.stop()
+
+    def send_link(self, message: object, descriptor: int | None = None) -> None:
+        """Sends a frame over the link, with a descriptor or without."""
+        data = wire.dump(message)
+        try:
+            if descriptor is None:
+                self._link.sendall(data)
+            else:
+                sent = socket.send_fds(self._link, [data], [descriptor])
+                self._link.sendall(data[sent:])
+        except OSError:
+            self.stop()
+
+    def watch(self, descriptor: int, ready: Callable[[], None]) -> None:
+        """Calls `ready` whenever the descriptor can be read."""
+        self._selector.register(descriptor, selectors.EVENT_READ, ready)
+
+    def unwatch(self, descriptor: int) -> None:
+        """Ends `watch`; does nothing if there was none."""
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(descriptor)
+
+    def at(self, key: object, seconds: float, action: Callable[[], None]) -> None:
+        """Calls `action` once, `seconds` from now, unless `cancel(key)` comes first."""
+        self._deadlines[key] = (time.monotonic() + seconds, action)
+
+    def cancel(self, key: object) -> None:
+        """Forgets the deadline, if there is one."""
+        self._deadlines.pop(key, None)
+
+    def run(self) -> NoReturn:
+        """Runs until the controller's stream or the link ends."""
+        wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        self.watch(wake_read, lambda: self._drain(wake_read))
+        self.watch(0, self._read_frames)
+        self.watch(self._link.fileno(), self._read_link)
+        while True:
+            timeout = None
+            if self._deadlines:
+                timeout = max(0.0, min(due for due, _ in self._deadlines.values()) - time.monotonic())
+            for key, _events in self._selector.select(timeout):
+                key.data()
+            self._reap()
+            now = time.monotonic()
+            for key in [key for key, (due, _) in self._deadlines.items() if due <= now]:
+                entry = self._deadlines.pop(key, None)
+                if entry is not None:
+                    entry[1]()
+
+    def stop(self) -> NoReturn:
+        """Ends this server; as the first process of its container it takes everything with it."""
+        for pid in self.watched:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        sys.stderr.flush()
+        os._exit(0)
+
+    def _drain(self, descriptor: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(descriptor, 4096)
+
+    def _reap(self) -> None:
+        for pid in list(self.watched):
+            try:
+                found, status, usage = os.wait4(pid, os.WNOHANG)
+            except ChildProcessError:
+                self.watched.discard(pid)
+                continue
+            if found:
+                self.watched.discard(pid)
+                self._on_exit(pid, status, usage)
+
+    def _read_frames(self) -> None:
+        data = os.read(0, _READ)
+        if not data:
+            self.stop()
+        self._frames += data
+        while (body := wire.split(self._frames)) is not None:
+            self._on_frame(wire.load(body))
+
+    def _read_link(self) -> None:
+        try:
+            data, descriptors, _flags, _address = socket.recv_fds(self._link, _READ, 16)
+        except OSError:
+            self.stop()
+        if not data:
+            self.stop()
+        self._link_descriptors.extend(descriptors)
+        self._link_frames += data
+        while (body := wire.split(self._link_frames)) is not None:
+            message = wire.load(body)
+            takes = isinstance(message, dict) and message.get("descriptor")
+            self._on_link(message, self._link_descriptors.popleft() if takes else None)

@@ -1,0 +1,151 @@
+"""Starts one of the two servers as the controller's first frame asks for."""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import sys
+import time
+from typing import Any, NoReturn
+
+from . import kernel, lockdown, wire
+from .confine import Confinement
+from .lockdown import Rlimits
+
+PRELOADED = (
+    "abc", "array", "bisect", "cmath", "collections", "collections.abc", "copy", "dataclasses",
+    "datetime", "decimal", "enum", "fractions", "functools", "hashlib", "heapq", "itertools",
+    "json", "math", "numbers", "operator", "queue", "random", "re", "statistics", "string",
+    "textwrap", "time", "types", "typing", "unicodedata",
+)  # fmt: skip
+"""What programs import most, loaded before the first fork."""
+
+_LINK_SECONDS = 30.0
+
+
+def main(config: dict[str, Any]) -> NoReturn:
+    """Sets the machine up as configured, says hello, and serves until the stream ends."""
+    try:
+        link = _prepare(config)
+        confinement = _confinement(config)
+        hello = _hello(config, confinement)
+        sys.path[:] = [path for path in sys.path if path] + config["paths"]
+        for name in PRELOADED:
+            __import__(name)
+        gc.collect()
+        gc.freeze()
+        if config["role"] == "judge":
+            from .judge_server import JudgeServer
+
+            JudgeServer(link, confinement, heavy=config["heavy"]).serve(hello)
+        from .zygote import Zygote
+
+        gc.disable()
+        Zygote(link, confinement).serve(hello)
+    except BaseException as error:
+        wire.write_all(1, wire.dump({"refused": f"{type(error).__name__}: {error}"[:500]}))
+        os._exit(3)
+
+
+def _prepare(config: dict[str, Any]) -> socket.socket:
+    link: socket.socket | None = None
+    if "link_fd" in config:
+        link = socket.socket(fileno=config["link_fd"])
+    if config.get("namespaces"):
+        from . import namespaces
+
+        namespaces.enter(config["namespaces"])
+    if link is None:
+        link = _meet(config["role"], config["link_path"])
+    if config.get("slots_folder"):
+        for slot in range(config["slots"]):
+            os.makedirs(f"{config['slot_root']}/{slot}", mode=0o700, exist_ok=True)
+    return link
+
+
+def _meet(role: str, path: str) -> socket.socket:
+    """The judge's server listens in the shared volume; the zygote connects; the name goes."""
+    if role == "judge":
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            os.chmod(path, 0o600)
+            listener.listen(1)
+            listener.settimeout(_LINK_SECONDS)
+            link, _address = listener.accept()
+        os.unlink(path)
+        link.settimeout(None)
+        return link
+    deadline = time.monotonic() + _LINK_SECONDS
+    while True:
+        link = socket.socket(socket.AF_UNIX)
+        try:
+            link.connect(path)
+        except OSError:
+            link.close()
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
+        else:
+            return link
+
+
+def _confinement(config: dict[str, Any]) -> Confinement:
+    layers = tuple(config["layers"])
+    confinement = Confinement(
+        identity=config["identity"],
+        uid_base=config["uid_base"],
+        slot_root=config["slot_root"],
+        read=tuple(config["read"]),
+        layers=layers,
+        scratch_bytes=config["scratch_bytes"],
+    )
+    if config["identity"] == "uids":
+        # what a server of its kind needs: to change user, to kill, and nothing else
+        kernel.set_capabilities(1 << 5 | 1 << 6 | 1 << 7)
+    confinement.prepare()
+    for slot in range(config["slots"]):
+        confinement.reuse_ruleset(slot)
+    return confinement
+
+
+def _hello(config: dict[str, Any], confinement: Confinement) -> dict[str, Any]:
+    """What this server is, after a trial run of its lock-down.
+
+    Raises:
+        OSError: a layer that was asked for can't be had.
+    """
+    reader, writer = os.pipe()
+    null = os.open(os.devnull, os.O_RDWR)
+    limits = Rlimits(5, 1 << 40, 64, 1 << 20)
+    pid = confinement.fork(
+        0, confinement.next_uid(), limits, (), (null, writer, writer), _trial
+    )
+    os.close(writer)
+    said = b""
+    while data := os.read(reader, 4096):
+        said += data
+    _, status = os.waitpid(pid, 0)
+    os.close(reader)
+    os.close(null)
+    if said != b"locked down":
+        lines = said.decode("utf-8", "replace").strip().splitlines()
+        raise OSError(f"the lock-down failed: {lines[-1] if lines else f'status {status}'}")
+    return {
+        "role": config["role"],
+        "python": sys.version.split()[0],
+        "kernel": os.uname().release,
+        "machine": kernel.MACHINE,
+        "identity": confinement.identity,
+        "layers": list(confinement.layers),
+        "landlock": lockdown.landlock_abi(),
+    }
+
+
+def _trial() -> None:
+    """Runs locked down: what must not work, must not work."""
+    try:
+        socket.socket(socket.AF_UNIX).close()
+        os.write(1, b"a socket can be made")
+    except PermissionError:
+        os.write(1, b"locked down")

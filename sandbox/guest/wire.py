@@ -1,0 +1,303 @@
+"""Frames and values between processes that don't trust each other.
+
+A frame is a four-byte big-endian length and that many bytes of JSON. Values are JSON where JSON
+says exactly what Python means, and otherwise an object with a single key, the tag:
+
+    t tuple   s set   f frozenset   d dict (pairs)   o dict with str keys   b bytes   y bytearray
+    c complex   n nan or infinity   i big int (hex)   r range   e Ellipsis   q deque
+    x value of a known standard type (Decimal, Fraction, date ...)
+
+Tags that only one side may send (handles, callbacks, iterators) are given to the encoder and the
+decoder by that side. Decoding builds exact builtin types and nothing else; it never unpickles.
+"""
+
+from __future__ import annotations
+
+import base64
+import collections
+import datetime
+import decimal
+import fractions
+import json
+import math
+import os
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
+
+FRAME_LIMIT = 64 * 1024 * 1024
+"""Bytes of the longest frame between trusted processes."""
+
+_HEADER = struct.Struct(">I")
+_SAFE_INT = 1 << 53
+_PLAIN = frozenset({str, bool, type(None)})
+
+
+class WireError(Exception):
+    """The peer sent something that is no frame, or a frame that is no value."""
+
+
+class FrameTooLongError(WireError):
+    """A frame is longer than this reader takes."""
+
+
+def dump(message: object) -> bytes:
+    """One frame, header included."""
+    body = json.dumps(message, separators=(",", ":"), allow_nan=False).encode()
+    return _HEADER.pack(len(body)) + body
+
+
+def load(body: bytes) -> Any:
+    """The JSON of one frame.
+
+    Raises:
+        WireError: the bytes are no JSON, or nested too deep.
+    """
+    try:
+        return json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise WireError(f"a frame is no JSON: {error}") from None
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"{text} is not allowed")
+
+
+def split(buffer: bytearray, limit: int = FRAME_LIMIT) -> bytes | None:
+    """Takes the first whole frame's body out of `buffer`, or returns `None` if it isn't there yet.
+
+    Raises:
+        FrameTooLongError: the announced length is over `limit`.
+    """
+    if len(buffer) < 4:
+        return None
+    (length,) = _HEADER.unpack_from(buffer)
+    if length > limit:
+        raise FrameTooLongError(f"a frame of {length} bytes, at most {limit} are taken")
+    if len(buffer) < 4 + length:
+        return None
+    body = bytes(buffer[4 : 4 + length])
+    del buffer[: 4 + length]
+    return body
+
+
+def receive(sock: socket.socket, limit: int = FRAME_LIMIT) -> Any:
+    """Reads one frame from a blocking socket. `None` at a clean end of file.
+
+    Raises:
+        WireError: the stream ends inside a frame, or the frame is malformed or too long.
+        TimeoutError: the socket's time limit ran out.
+    """
+    head = sock.recv(4)
+    if not head:
+        return None
+    while len(head) < 4:
+        more = sock.recv(4 - len(head))
+        if not more:
+            raise WireError("the stream ends inside a frame")
+        head += more
+    (length,) = _HEADER.unpack(head)
+    if length > limit:
+        raise FrameTooLongError(f"a frame of {length} bytes, at most {limit} are taken")
+    body = bytearray()
+    while len(body) < length:
+        more = sock.recv(min(length - len(body), 1 << 20))
+        if not more:
+            raise WireError("the stream ends inside a frame")
+        body += more
+    return load(bytes(body))
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Writes every byte to a blocking descriptor."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+Fallback = Callable[[object], object]
+Builder = Callable[[Any], object]
+
+
+class Encoder:
+    """Turns values into JSON-able ones.
+
+    Args:
+        fallback: called with a value of any other type; returns what to send for it, or raises
+            `TypeError`.
+    """
+
+    def __init__(self, fallback: Fallback) -> None:
+        self._fallback = fallback
+
+    def __call__(self, value: object) -> object:
+        kind = type(value)
+        if kind in _PLAIN:
+            return value
+        if kind is int:
+            return value if -_SAFE_INT < value < _SAFE_INT else {"i": hex(value)}  # type: ignore[operator, arg-type]
+        if kind is float:
+            return value if math.isfinite(value) else {"n": repr(value)}  # type: ignore[arg-type]
+        if kind is list:
+            return [self(item) for item in value]  # type: ignore[attr-defined]
+        make = _ENCODERS.get(kind)
+        return make(self, value) if make is not None else self._fallback(value)
+
+
+def _pairs(encode: Encoder, value: dict[Any, Any]) -> object:
+    if all(type(key) is str for key in value):
+        return {"o": {key: encode(item) for key, item in value.items()}}
+    return {"d": [[encode(key), encode(item)] for key, item in value.items()]}
+
+
+def _items(tag: str) -> Callable[[Encoder, Any], object]:
+    return lambda encode, value: {tag: [encode(item) for item in value]}
+
+
+def _standard(name: str, parts: Callable[[Any], object]) -> Callable[[Encoder, Any], object]:
+    return lambda _encode, value: {"x": [name, parts(value)]}
+
+
+_ENCODERS: dict[type, Callable[[Encoder, Any], object]] = {
+    tuple: _items("t"),
+    set: _items("s"),
+    frozenset: _items("f"),
+    dict: _pairs,
+    collections.deque: _items("q"),
+    bytes: lambda _encode, value: {"b": base64.b64encode(value).decode()},
+    bytearray: lambda _encode, value: {"y": base64.b64encode(value).decode()},
+    complex: lambda encode, value: {"c": [encode(value.real), encode(value.imag)]},
+    range: lambda _encode, value: {"r": [hex(value.start), hex(value.stop), hex(value.step)]},
+    type(Ellipsis): lambda _encode, _value: {"e": 0},
+    decimal.Decimal: _standard("Decimal", str),
+    fractions.Fraction: _standard(
+        "Fraction", lambda value: [hex(value.numerator), hex(value.denominator)]
+    ),
+    datetime.date: _standard("date", lambda value: value.isoformat()),
+    datetime.datetime: _standard("datetime", lambda value: value.isoformat()),
+    datetime.time: _standard("time", lambda value: value.isoformat()),
+    datetime.timedelta: _standard(
+        "timedelta", lambda value: [value.days, value.seconds, value.microseconds]
+    ),
+}
+
+BASES: tuple[type, ...] = (int, float, str, bytes, bytearray, tuple, list, dict, frozenset, set)
+
+
+def plain(value: object) -> object:
+    """The builtin value inside an instance of a subclass (a named tuple, an `IntEnum`, a Counter).
+
+    Goes round every method that the subclass may have replaced.
+
+    Raises:
+        TypeError: the value is no builtin in any dress.
+    """
+    for base in BASES:
+        if isinstance(value, base) and issubclass(type(value), base):
+            if base is int:
+                return int.__index__(value)  # type: ignore[arg-type]
+            if base is float:
+                return float.__float__(value)  # type: ignore[arg-type]
+            if base is str:
+                return str.__str__(value)
+            if base is dict:
+                return dict(dict.items(value))  # type: ignore[arg-type]
+            if base in (bytes, bytearray):
+                return base(memoryview(value))  # type: ignore[arg-type, call-overload]
+            return base(base.__iter__(value))  # type: ignore[attr-defined, call-arg]
+    raise TypeError(f"{type(value).__name__} is no builtin value")
+
+
+class Decoder:
+    """Builds exact builtin values from decoded JSON.
+
+    Args:
+        builders: tags that this side takes besides the common ones, with their constructors.
+    """
+
+    def __init__(self, builders: dict[str, Builder] | None = None) -> None:
+        self._builders = builders or {}
+
+    def __call__(self, data: Any) -> Any:
+        """The value.
+
+        Raises:
+            WireError: unknown tag, wrong shape, unhashable key, or nested too deep.
+        """
+        try:
+            return self._value(data)
+        except WireError:
+            raise
+        except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError) as error:
+            raise WireError(f"a value is malformed: {type(error).__name__}") from None
+
+    def _value(self, data: Any) -> Any:
+        kind = type(data)
+        if kind is list:
+            return [self._value(item) for item in data]
+        if kind is not dict:
+            return data
+        if len(data) != 1:
+            raise WireError("a value has not exactly one tag")
+        ((tag, body),) = data.items()
+        builder = self._builders.get(tag)
+        if builder is not None:
+            return builder(body)
+        common = _DECODERS.get(tag)
+        if common is None:
+            raise WireError(f"unknown tag {tag[:20]!r}")
+        return common(self, body)
+
+    def sequence(self, body: Any) -> list[Any]:
+        """A list of values; anything else is malformed."""
+        if type(body) is not list:
+            raise WireError("a list was expected")
+        return [self._value(item) for item in body]
+
+    def pairs(self, body: Any) -> dict[Any, Any]:
+        """A dict from a list of pairs."""
+        return {self._value(key): self._value(item) for key, item in body}
+
+
+def _text_keyed(decode: Decoder, body: Any) -> dict[str, Any]:
+    if type(body) is not dict:
+        raise WireError("an object was expected")
+    return {key: decode._value(item) for key, item in body.items()}
+
+
+def _special_float(_decode: Decoder, body: Any) -> float:
+    if body not in ("nan", "inf", "-inf"):
+        raise WireError("not a special float")
+    return float(body)
+
+
+def _standard_value(_decode: Decoder, body: Any) -> Any:
+    name, parts = body
+    if name == "Decimal":
+        return decimal.Decimal(parts)
+    if name == "Fraction":
+        return fractions.Fraction(int(parts[0], 16), int(parts[1], 16))
+    if name == "timedelta":
+        return datetime.timedelta(*parts)
+    if name in ("date", "datetime", "time"):
+        return getattr(datetime, name).fromisoformat(parts)
+    raise WireError("unknown standard type")
+
+
+_DECODERS: dict[str, Callable[[Decoder, Any], Any]] = {
+    "t": lambda decode, body: tuple(decode.sequence(body)),
+    "s": lambda decode, body: set(decode.sequence(body)),
+    "f": lambda decode, body: frozenset(decode.sequence(body)),
+    "q": lambda decode, body: collections.deque(decode.sequence(body)),
+    "d": lambda decode, body: decode.pairs(body),
+    "o": _text_keyed,
+    "b": lambda _decode, body: base64.b64decode(body, validate=True),
+    "y": lambda _decode, body: bytearray(base64.b64decode(body, validate=True)),
+    "c": lambda decode, body: complex(*decode.sequence(body)),
+    "n": _special_float,
+    "i": lambda _decode, body: int(body, 16),
+    "r": lambda _decode, body: range(*(int(part, 16) for part in body)),
+    "e": lambda _decode, _body: Ellipsis,
+    "x": _standard_value,
+}

@@ -1,0 +1,192 @@
+"""What a sandbox is asked to do and what it answers, independent of the backend."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from .outcome import BREACHES, Outcome
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Limits(_Frozen):
+    """What one program may use.
+
+    Attributes:
+        cpu_seconds: cpu time of the program, rounded up to whole seconds by the kernel.
+        wall_seconds: time the program may take to answer in all; the judge's time isn't counted.
+        memory_mb: MiB of address space on top of the preloaded interpreter, per process.
+        pids: processes and threads.
+        output_bytes: bytes written to standard output and standard error together.
+        file_mb: MiB of one file; the scratch space as a whole has the same size.
+        reply_bytes: bytes of one reply to the judge.
+        judge_seconds: time that the tests themselves may take, the program's time not counted.
+    """
+
+    cpu_seconds: float = Field(default=3.0, gt=0)
+    wall_seconds: float = Field(default=8.0, gt=0)
+    memory_mb: int = Field(default=512, ge=16)
+    pids: int = Field(default=32, ge=1)
+    output_bytes: int = Field(default=1 << 20, ge=1)
+    file_mb: int = Field(default=16, ge=0)
+    reply_bytes: int = Field(default=16 << 20, ge=1024)
+    judge_seconds: float = Field(default=60.0, gt=0)
+
+
+class Isolation(StrEnum):
+    """How far candidates are kept apart: a slot of a warm container, or a container each."""
+
+    SLOT = "slot"
+    CONTAINER = "container"
+
+
+class Job(_Frozen):
+    """One program and the tests to judge it by.
+
+    Attributes:
+        program: complete source.
+        tests: JSON-able tests, as `tasks.model` dumps them; they go to the judge only.
+        prelude: the prompt's source; names that tests use besides the entry point come from it.
+        entry_point: the function or class that the tests call.
+        kind: what the program is; for a class, objects may stay on the candidate's side.
+        module: module name under which tests import it.
+        language: of the program.
+        limits: see `Limits`.
+        seed: for the judge's random numbers and Hypothesis.
+        mutates: whether changed arguments are part of the answer.
+        requirements: pip requirements, present in the image or layer that runs the job.
+    """
+
+    program: str
+    tests: tuple[dict[str, Any], ...]
+    prelude: str = ""
+    entry_point: str = ""
+    kind: Literal["function", "class", "program"] = "function"
+    module: str = "solution"
+    language: str = "python"
+    limits: Limits = Limits()
+    seed: int = 0
+    mutates: bool = False
+    requirements: tuple[str, ...] = ()
+
+    def message(self, run: int, slot: int) -> dict[str, Any]:
+        """The frame for the judge's server."""
+        fields = self.model_dump(mode="json", exclude={"requirements"})
+        return {"run": run, "slot": slot, **fields}
+
+
+class TestReport(_Frozen):
+    """One test: an assertion, a test function, or a case."""
+
+    name: str
+    outcome: Outcome
+    detail: str = ""
+    line: int = 0
+    file: int = 0
+    counts: bool = True
+
+
+class Report(_Frozen):
+    """How one run ended.
+
+    Attributes:
+        outcome: of the run as a whole.
+        detail: the reason, in a line or a few.
+        tests: each test that was reached.
+        broken: why the tests themselves can't be used, or empty.
+        cpu_seconds: of the program.
+        wall_seconds: from its start to its end, the judge's time included.
+        memory_bytes: largest resident size of the program.
+        output: the tail of what it printed.
+        calls: how often the judge asked it for anything.
+        isolation: the level at which it ran, e.g. `docker/slot`.
+    """
+
+    outcome: Outcome
+    detail: str = ""
+    tests: tuple[TestReport, ...] = ()
+    broken: str = ""
+    cpu_seconds: float = 0.0
+    wall_seconds: float = 0.0
+    memory_bytes: int = 0
+    output: str = ""
+    calls: int = 0
+    isolation: str = ""
+
+
+def infra(detail: str, isolation: str = "") -> Report:
+    """A report of a fault that is not the program's."""
+    return Report(outcome=Outcome.INFRA, detail=detail, isolation=isolation)
+
+
+def read_reply(reply: dict[str, Any], isolation: str) -> Report:
+    """Merges what the judge said with how the program's process ended."""
+    program = reply.get("program") or {}
+    fault = reply.get("infra") or program.get("infra")
+    if fault:
+        return infra(str(fault), isolation)
+    judge = reply.get("judge")
+    breaches: dict[str, str] = dict(program.get("breaches", {}))
+    tests: tuple[TestReport, ...] = ()
+    broken, calls = "", 0
+    if judge is None:
+        if not reply.get("judge_timed_out"):
+            return infra("the judge ended without a report", isolation)
+        outcome, detail = Outcome.TIMEOUT, "the tests did not end in time"
+    else:
+        tests = tuple(_test(item) for item in judge["results"] if item["outcome"] != "skipped")
+        broken, calls = judge["broken"], judge["calls"]
+        outcome, detail = _outcome(tests, breaches | judge["breaches"], breaches, broken, program)
+    return Report(
+        outcome=outcome,
+        detail=detail,
+        tests=tests,
+        broken=broken,
+        cpu_seconds=float(program.get("cpu", 0.0)),
+        wall_seconds=float(program.get("seconds", 0.0)),
+        memory_bytes=int(program.get("rss", 0)),
+        output=str(program.get("tail", "")),
+        calls=calls,
+        isolation=isolation,
+    )
+
+
+def _test(item: dict[str, Any]) -> TestReport:
+    return TestReport.model_validate(item)
+
+
+def _outcome(
+    tests: tuple[TestReport, ...],
+    breaches: dict[str, str],
+    certain: dict[str, str],
+    broken: str,
+    program: dict[str, Any],
+) -> tuple[Outcome, str]:
+    """The run's outcome: a breach that the guest saw names it, then what the tests say."""
+    if broken:
+        return Outcome.ERROR, broken
+    missed = [test for test in tests if test.outcome is not Outcome.PASSED]
+    for outcome in BREACHES:
+        if outcome in certain or (missed and outcome in breaches):
+            return outcome, breaches[outcome]
+    if not missed:
+        if any(test.counts for test in tests):
+            return Outcome.PASSED, ""
+        return Outcome.FAILED, "no test consults the candidate"
+    for test in missed:
+        if test.name == "import" and test.detail.startswith(("SyntaxError", "IndentationError")):
+            return Outcome.SYNTAX, test.detail
+        if test.outcome is Outcome.CRASH and program.get("early"):
+            return Outcome.CRASH, f"{test.detail} ({_ending(program)})"
+    first = next((test for test in missed if test.outcome is Outcome.FAILED), missed[0])
+    return first.outcome, f"{first.name}: {first.detail}" if first.name != "import" else first.detail
+
+
+def _ending(program: dict[str, Any]) -> str:
+    code = int(program.get("code", 0))
+    return f"killed by signal {-code}" if code < 0 else f"exit status {code}"

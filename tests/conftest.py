@@ -1,0 +1,24 @@
+"""What all tests share: the async backend and where optional benchmark data lies."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def benchmark_data() -> Path:
+    """A folder with public benchmark data; tests that want it skip where it is absent."""
+    folder = Path(os.environ.get("REGREEN_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no benchmark data in {folder} (set REGREEN_DATA)")
+    return folder
