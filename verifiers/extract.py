@@ -89,12 +89,13 @@ def extract_program(answer: str, task: PublicTask) -> str:
 
 
 def _without_end_marks(text: str) -> str:
-    marked = False
-    while mark := _END_MARK.search(text.rstrip(), max(0, len(text.rstrip()) - 64)):
-        text, marked = text[: mark.start()], True
-        if len(text) < 64:
+    for _ in range(4):
+        bare = text.rstrip()
+        mark = _END_MARK.search(bare, max(0, len(bare) - 64))
+        if mark is None:
             break
-    return text.rstrip() + "\n" if marked else text
+        text = bare[: mark.start()]
+    return text
 
 
 class _Answer:
@@ -316,7 +317,8 @@ def _bodies(text: str, indent: str) -> Iterator[str]:
             runs.append([])
         else:
             runs[-1].append(line)
-    longest = "\n".join(max(runs, key=len))
+    run = max(runs, key=len)
+    longest = "\n".join(run)
     yield longest
     yield textwrap.indent(textwrap.dedent(longest), indent)
 

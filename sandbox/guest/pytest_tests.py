@@ -24,6 +24,9 @@ def run(bench: Bench, number: int, test: dict[str, Any]) -> None:
     import pytest
 
     bench.install_module()
+    folder = os.path.abspath(f"tests{number}")
+    os.mkdir(folder)
+    os.chdir(folder)
     filename = os.path.basename(test["filename"])
     if not filename.endswith(".py"):
         filename += ".py"
@@ -36,7 +39,8 @@ def run(bench: Bench, number: int, test: dict[str, Any]) -> None:
         [
             filename,
             "-c", os.devnull,
-            "--rootdir", os.getcwd(),
+            "--rootdir", folder,
+            "--confcutdir", folder,
             "-p", "no:cacheprovider",
             "-p", "no:terminal",
             "-p", "no:faulthandler",
@@ -82,7 +86,7 @@ class _Collector:
         if report.failed:
             text = str(report.longrepr).strip()
             lines = [line for line in text.splitlines() if line.startswith("E  ")]
-            self.broken = (lines[0][2:].strip() if lines else text)[:300]
+            self.broken = (lines[-1][2:].strip() if lines else text)[:300]
 
     def pytest_runtest_logstart(self, nodeid: str, location: Any) -> None:
         self._calls_before = self._bench.candidate.calls
