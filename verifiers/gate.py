@@ -111,14 +111,14 @@ def normalised_hash(program: str) -> str:
 
 def _check_python(program: str, raw: bytes, entry_point: str) -> GateResult:
     tree = parse_tree(raw)
-    if _is_doubtful(tree):
+    if tree is None or _is_doubtful(tree):
         try:
             error = compile_error(program, tree)
         except TooDeepError as deep:
             return GateResult(ok=True, reason=f"not checked: {deep}")
         if error is not None:
             return _explain(program, error)
-    if not entry_point or _binds_plainly(tree.root_node, entry_point.encode()):
+    if not entry_point or (tree and _binds_plainly(tree.root_node, entry_point.encode())):
         return _OK
     return _check_entry_point(program, tree, entry_point)
 
@@ -158,7 +158,7 @@ def _binds_plainly(root: Node, name: bytes) -> bool:
     return False
 
 
-def _check_entry_point(program: str, tree: Tree, entry_point: str) -> GateResult:
+def _check_entry_point(program: str, tree: Tree | None, entry_point: str) -> GateResult:
     if _DYNAMIC.search(program):
         return _OK
     try:
@@ -174,7 +174,7 @@ def _check_entry_point(program: str, tree: Tree, entry_point: str) -> GateResult
         return _OK
     others = [
         f"{name.text.decode()!r} on line {node.start_point.row + 1}"
-        for node in tree.root_node.children
+        for node in (tree.root_node.children if tree else ())
         if node.type in ("function_definition", "class_definition")
         and (name := node.child_by_field_name("name")) is not None
         and name.text is not None
@@ -214,7 +214,7 @@ def _is_unfinished(lines: list[str], error: SyntaxError, line: int, prose: bool)
         )
     if (header := _ON_LINE.search(message)) and "indented block" in message:
         return int(header[1]) >= last
-    if line < last or prose:
+    if line < last or prose or "unindent" in message:
         return False
     return (
         (error.offset or 0) > len(lines[line - 1].rstrip())

@@ -150,12 +150,15 @@ class AnthropicModel(ChatModel):
         self, request: ModelRequest, options: Mapping[str, Any]
     ) -> AbstractAsyncContextManager[StreamedResponse]:
         turns = [m.model_dump() for m in request.messages if m.role != "system"]
+        system = "\n\n".join(m.content for m in request.messages if m.role == "system")
         return self._client.messages.with_streaming_response.create(
             model=self._model,
             messages=cast(Any, turns),
             max_tokens=request.max_tokens,
             stream=True,
-            **options,
+            # The client package has no sampling parameters any more; the protocol still has them,
+            # and models that don't refuse them by name.
+            extra_body={**options, **({"system": system} if system else {})},
         )
 
     def _options(self, request: ModelRequest, n: int, seed: int | None) -> dict[str, Any]:
@@ -164,9 +167,6 @@ class AnthropicModel(ChatModel):
             options["top_p"] = request.top_p
         if request.stop:
             options["stop_sequences"] = list(request.stop)
-        system = "\n\n".join(m.content for m in request.messages if m.role == "system")
-        if system:
-            options["system"] = system
         return {key: value for key, value in options.items() if key not in self._refused}
 
     def _refused_option(self, status: int, detail: str, sent: Mapping[str, Any]) -> str | None:

@@ -19,6 +19,7 @@ MIN_ANSWER_CHARS = 64 * 1024
 CHARS_PER_TOKEN_MAX = 32
 """No common vocabulary has many tokens longer than this."""
 EVENT_BYTES = 16 * 2**20
+_TELLING_BYTES = 6
 
 Finish = Literal["stop", "length", "cut"]
 _FINISH: Mapping[str, Finish] = {
@@ -102,6 +103,8 @@ class ChatAnswer:
         choices = event.get("choices")
         if choices is None and self.usage is None:
             raise BadStreamError('the answer has no "choices"')
+        if not isinstance(choices, list | None):
+            raise BadStreamError('"choices" is no list')
         for item in choices or ():
             if not isinstance(item, Mapping):
                 raise BadStreamError('"choices" holds something that is no object')
@@ -175,7 +178,7 @@ async def read_answer(chunks: AsyncIterator[bytes], answer: ChatAnswer) -> None:
     start = b""
     async for chunk in chunks:
         start += chunk
-        if start.strip():
+        if len(start.strip()) >= _TELLING_BYTES:
             break
     head = start.strip()
     if not head:

@@ -42,7 +42,7 @@ def value(program: str, argument: object = 4, name: str = "f") -> object:
 SAME = {
     "plain fence": fenced(DEF),
     "no language": fenced(DEF, ""),
-    "tildes": fenced(DEF, "~~~"[:0], "~~~"),
+    "tildes": fenced(DEF, "", "~~~"),
     "four ticks": fenced(DEF, fence="````"),
     "py3 label": fenced(DEF, "Python3"),
     "attributes": fenced(DEF, '{.python .numberLines title="a.py"}'),
@@ -102,7 +102,8 @@ SAME = {
     "try of a sample": fenced(
         DEF + "\ntry:\n    print(f(None))\nexcept TypeError as e:\n    print(e)\n"
     ),
-    "doctest": fenced(DEF + "\n__import__\n".replace("__import__\n", "check(f)\n")),
+    "check": fenced(DEF + "\ncheck(f)\n"),
+    "unittest main": fenced(DEF + "\nunittest.main()\n"),
     "repl": fenced(">>> def f(x):\n...     return x * 2\n...\n>>> f(2)\n4\n"),
     "repl without dots": fenced(">>> def f(x):\n    return x * 2\n>>> f(2)\n4\n"),
     "no-break spaces": fenced(DEF.replace("    ", "\u00a0" * 4)),

@@ -69,18 +69,19 @@ GOOD = "def f(x):\n    return x\n"
         "def f(x, /, *, y): return f'{x!r:>{y}}' f\"{x['a']}\"",
         "def f(): return 'NUL \\0'",
         "x = not-1\nf = lambda: (yield)",
-        "async def f():\n    await = 1"
-        if False
-        else "async def f():\n    return [x async for x in y]",
+        "async def f():\n    return [x async for x in y]",
         "f = 1 if 2 else 3 \\\n  + 4",
         "f = '''\nprose in a string, unfinished (\n'''",
         "\n\n\n#!x\n  # odd\nf = 1\n    # odd\n",
         "from __future__ import annotations\nf = 1",
         "def f():\n\tif 1:\n\t\treturn 2\n",
+        "f = 1" + "\\\n+1" * 600,
+        "try:\n    f = 1\n# why\nfinally:\n    pass",
+        "try:\n    f = 1\nexcept* ValueError:\n    pass",
         "match = 1\ncase = 2\ntype = 3\nf = match + case + type",
         "f = " + "1 + " * 3000 + "1",
         "f = " + "(" * 150 + ")" * 150,
-        "print 'a'\n" if False else "def f(): print('a', end='')",
+        "def f(): print('a', end='')",
     ],
 )
 def test_valid_programs_pass(program: str) -> None:
@@ -111,6 +112,8 @@ def test_valid_programs_pass(program: str) -> None:
         ("def f(x):\n    y = [\n        1,\n", "unfinished", "line 2"),
         ("def f(x):\n    if x:\n", "unfinished", "line 2"),
         ("def f(x):\n    try:\n        x\n", "unfinished", "line"),
+        ("f = 1\\\n" + "\\\n" * 600, "unfinished", "line"),
+        ("def g(): pass\nx = 1" + "\\\n+1" * 600, "no-entry-point", "'f'"),
         ("def f(x):\n    return 'ab", "unfinished", "line 2"),
         ("def f(x):\n    for i in", "unfinished", "line 2"),
         ("def f(x)", "unfinished", "line 1"),
@@ -168,10 +171,11 @@ def test_other_languages_are_only_looked_at_as_text() -> None:
         "Hello (this isn't code, is it?\n" * 6_000,
         "1" * 100_000,
         "\\\n" * 50_000,
+        "x\\\r\n" * 30_000,
         "\x01{[(" * 50_000,
     ],
 )
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(30)
 def test_hostile_programs_get_an_answer(program: str) -> None:
     result = check_syntax(program, TASK)
     assert result.ok == (result.kind == "ok")
@@ -305,7 +309,7 @@ def test_broken_text_is_hashed_as_text() -> None:
 
 
 def test_a_typical_program_takes_well_below_a_millisecond() -> None:
-    # Measured: 0.1 ms for 40 lines on an idle core. The bound leaves room for a loaded machine.
+    # Measured: 0.16 ms for 53 lines of HumanEval solutions. The bound leaves room for a loaded machine.
     body = "    if x > {0}:\n        x = [i * {0} for i in range(x)][-1]  # step\n"
     program = "def f(x):\n" + "".join(body.format(n) for n in range(19)) + "    return x\n"
     check_syntax(program, TASK)

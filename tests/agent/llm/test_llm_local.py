@@ -1,0 +1,142 @@
+"""The embedded model itself, small as it is: it answers, repeats itself, survives and ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from agent.llm.base import Message, ModelConfigError, ModelError, ModelRequest
+from agent.llm.local import LocalModel
+from agent.llm.weights import pull
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+NAME = "smollm2-135m"
+ASK = ModelRequest(
+    messages=(
+        Message(role="system", content="You write Python."),
+        Message(role="user", content="Write a function add(a, b)."),
+    ),
+    task_id="t",
+    max_tokens=40,
+    seed=7,
+)
+
+
+@pytest.fixture(scope="module")
+def weights() -> Path:
+    """The weights; without them the tests skip, unless REGREEN_REQUIRE_MODEL=1."""
+    try:
+        import xllamacpp  # noqa: F401
+
+        return pull(NAME)
+    except (ImportError, ModelError) as error:
+        if os.environ.get("REGREEN_REQUIRE_MODEL") == "1":
+            raise
+        pytest.skip(f"no embedded model: {error}")
+
+
+@pytest.fixture
+async def model(weights: Path) -> AsyncIterator[LocalModel]:
+    model = LocalModel(NAME)
+    yield model
+    await model.aclose()
+
+
+def pid_of(model: LocalModel) -> int:
+    server = model._server
+    assert server is not None
+    return server._process.pid
+
+
+@pytest.mark.model
+@pytest.mark.anyio
+async def test_the_same_seed_gives_the_same_text_whatever_came_before(model: LocalModel) -> None:
+    other = (*ASK.messages[:1], Message(role="user", content="Write a function add(a, c)."))
+    [first] = await model.complete(ASK)
+    assert first.text
+    assert first.usage.tokens_out > 0
+    assert not first.usage.estimated
+    assert first.model == f"local/{NAME}"
+    await model.complete(ASK.model_copy(update={"messages": other}))
+    again, second = await model.complete(ASK.model_copy(update={"n": 2}))
+    assert again.text == first.text
+    assert second.text != first.text
+    os.kill(pid_of(model), signal.SIGKILL)
+    [restarted] = await model.complete(ASK)
+    assert restarted.text == first.text
+
+
+@pytest.mark.model
+@pytest.mark.anyio
+async def test_cancelled_and_too_long_requests_leave_it_usable(model: LocalModel) -> None:
+    await model.complete(ASK.model_copy(update={"max_tokens": 1}))
+    with anyio.move_on_after(0.3) as scope:
+        await model.complete(ASK.model_copy(update={"max_tokens": 3000}))
+    assert scope.cancelled_caught
+    start = time.monotonic()
+    await model.complete(ASK.model_copy(update={"max_tokens": 1}))
+    assert time.monotonic() - start < 10
+    long = (Message(role="user", content="word " * 6000),)
+    with pytest.raises(ModelConfigError, match="exceeds the available context size"):
+        await model.complete(ASK.model_copy(update={"messages": long}))
+    pid = pid_of(model)
+    await model.aclose()
+    await model.aclose()
+    assert not Path(f"/proc/{pid}").exists()
+
+
+@pytest.mark.model
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_server_ends_when_we_are_killed(weights: Path) -> None:
+    code = f"""
+import anyio, time
+from agent.llm.base import Message, ModelRequest
+from agent.llm.local import LocalModel
+async def main():
+    model = LocalModel({NAME!r})
+    chat = (Message(role="user", content="hi"),)
+    await model.complete(ModelRequest(messages=chat, task_id="t", max_tokens=1))
+    print(model._server._process.pid, flush=True)
+    await anyio.sleep(60)
+anyio.run(main)
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    pid = int(process.stdout.readline())
+    command = Path(f"/proc/{pid}/cmdline").read_text()
+    assert "local_server.py" in command
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    deadline = time.monotonic() + 10
+    while running(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not running(pid)
+
+
+@pytest.mark.model
+@pytest.mark.anyio
+async def test_a_file_that_is_no_model(weights: Path, tmp_path: Path) -> None:
+    path = tmp_path / "broken.gguf"
+    await anyio.Path(path).write_bytes(b"GGUF" + b"\0" * 1000)
+    model = LocalModel(str(path))
+    with pytest.raises(ModelError, match="the embedded server does not start"):
+        await model.complete(ASK)
+    await model.aclose()
+
+
+def running(pid: int) -> bool:
+    """Whether a process runs; one that has ended and was not waited for does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in ("Z", "X")

@@ -1,0 +1,108 @@
+"""Verifies candidates: the syntax gate first, then the cache, then the sandbox."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from sandbox.base import Sandbox
+from sandbox.jobs import Job, Limits
+from sandbox.outcome import Outcome
+from tasks.model import PublicTask, TaskLimits, Tests
+
+from .cache import VerdictCache
+from .gate import check_syntax
+from .verdict import Verdict, from_report, rejected
+
+
+class Verifier:
+    """Turns programs into verdicts.
+
+    Args:
+        sandbox: where programs run; opened and closed by the caller.
+        cache: verdicts known already; `None` runs everything.
+        limits: defaults for tasks that name none.
+        seed: for the judge's random numbers and Hypothesis.
+    """
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        *,
+        cache: VerdictCache | None = None,
+        limits: Limits | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.sandbox = sandbox
+        self._cache = cache
+        self._limits = limits or Limits()
+        self._seed = seed
+
+    async def verify(
+        self,
+        task: PublicTask,
+        program: str,
+        *,
+        tests: Sequence[Tests] | None = None,
+        fresh: bool = False,
+        seed: int | None = None,
+        cache: bool = True,
+    ) -> Verdict:
+        """The verdict on one program.
+
+        Args:
+            task: what the program is for.
+            program: complete source.
+            tests: the tests to judge by; the task's visible ones if not given.
+            fresh: in a sandbox of its own, another hash seed, never from the cache.
+            seed: in place of the verifier's own.
+            cache: whether the cache may be read and written.
+
+        Raises:
+            sandbox.errors.SandboxError: the sandbox can't be had at all.
+        """
+        chosen = tuple(task.visible if tests is None else tests)
+        gate = check_syntax(program, task)
+        if not gate.ok:
+            outcome = Outcome.ERROR if gate.kind == "no-entry-point" else Outcome.SYNTAX
+            return rejected(
+                outcome, gate.reason, isolation=self.sandbox.level, reduced=self.sandbox.reduced
+            )
+        job = self._job(task, program, chosen, self._seed if seed is None else seed)
+        store = self._cache if cache and not fresh else None
+        key = self._key(job) if store is not None else ""
+        if store is not None and (known := store.get(key)) is not None:
+            return known
+        report = await self.sandbox.run(job, fresh=fresh)
+        verdict = from_report(report, chosen, reduced=self.sandbox.reduced)
+        if store is not None:
+            store.put(key, verdict)
+        return verdict
+
+    def _job(self, task: PublicTask, program: str, tests: tuple[Tests, ...], seed: int) -> Job:
+        return Job(
+            program=program,
+            tests=tuple(test.model_dump(mode="json") for test in tests),
+            prelude=task.prompt if task.language == "python" else "",
+            entry_point=task.entry_point,
+            kind=task.entry_kind,
+            module=task.module,
+            language=task.language,
+            limits=merge_limits(self._limits, task.limits),
+            seed=seed,
+            mutates=task.mutates,
+            requirements=task.requirements,
+        )
+
+    def _key(self, job: Job) -> str:
+        text = json.dumps(
+            [job.model_dump(mode="json"), self.sandbox.identity, "isolated"], sort_keys=True
+        )
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def merge_limits(defaults: Limits, overrides: TaskLimits) -> Limits:
+    """The sandbox's limits with what the task says in their place."""
+    given = {name: value for name, value in overrides.model_dump().items() if value is not None}
+    return defaults.model_copy(update=given)
