@@ -8,6 +8,7 @@ the engine then removes it, so nothing is left even after `kill -9` of the contr
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from types import TracebackType
@@ -100,7 +101,7 @@ class DockerSandbox:
         return self._slots
 
     async def __aenter__(self) -> DockerSandbox:
-        self._client = await anyio.to_thread.run_sync(connect)
+        client = self._client = await anyio.to_thread.run_sync(connect)
         try:
             await anyio.to_thread.run_sync(self._find_image)
             self._pool = Pool(
@@ -108,7 +109,7 @@ class DockerSandbox:
             )
             await self._pool.__aenter__()
         except BaseException:
-            self._client.close()
+            client.close()
             raise
         return self
 
@@ -330,16 +331,12 @@ class AttachedStream:
         if self._closed:
             return
         self._closed = True
-        try:
+        with contextlib.suppress(OSError):
             if self._plain:
                 self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         self._socket.close()
-        try:
+        with contextlib.suppress(Exception):  # it is going, or gone, or its engine is
             self._container.remove(force=True)
-        except Exception:
-            pass  # it is going, or gone, or its engine is
 
 
 def connect() -> docker.DockerClient:

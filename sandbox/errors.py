@@ -1,8 +1,8 @@
 """How a sandbox can fail to be one.
 
-    SandboxError              something is wrong with the sandbox; exit code 3
-    ├── SandboxUnavailableError   no engine, no image, too little granted; says what to do
-    └── CellLostError             a pair of servers ended while it was needed; retried
+SandboxError              something is wrong with the sandbox; exit code 3
+├── SandboxUnavailableError   no engine, no image, too little granted; says what to do
+└── CellLostError             a pair of servers ended while it was needed; retried
 """
 
 from __future__ import annotations

@@ -184,7 +184,10 @@ def _outcome(
         if test.outcome is Outcome.CRASH and program.get("early"):
             return Outcome.CRASH, f"{test.detail} ({_ending(program)})"
     first = next((test for test in missed if test.outcome is Outcome.FAILED), missed[0])
-    return first.outcome, f"{first.name}: {first.detail}" if first.name != "import" else first.detail
+    return (
+        first.outcome,
+        f"{first.name}: {first.detail}" if first.name != "import" else first.detail,
+    )
 
 
 def _ending(program: dict[str, Any]) -> str:

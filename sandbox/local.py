@@ -278,15 +278,11 @@ def probe() -> Grant:
     namespaces = can_make_namespaces()
     if not namespaces:
         missing.append("no namespaces: the kernel or a container's policy refuses them")
-    layers = tuple(
-        name for name in LAYERS if name != "landlock" or landlock_abi() > 0
-    )
+    layers = tuple(name for name in LAYERS if name != "landlock" or landlock_abi() > 0)
     if "landlock" not in layers:
         missing.append("no Landlock: the kernel is older than 5.13 or it is switched off")
     identity = "uids" if root else "userns" if namespaces else "plain"
-    return Grant(
-        namespaces=namespaces, identity=identity, layers=layers, missing=tuple(missing)
-    )
+    return Grant(namespaces=namespaces, identity=identity, layers=layers, missing=tuple(missing))
 
 
 def can_make_namespaces() -> bool:

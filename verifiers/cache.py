@@ -84,7 +84,8 @@ class VerdictCache:
                 return
             try:
                 self._database.execute(
-                    "INSERT OR REPLACE INTO verdicts VALUES (?, ?)", (key, verdict.model_dump_json())
+                    "INSERT OR REPLACE INTO verdicts VALUES (?, ?)",
+                    (key, verdict.model_dump_json()),
                 )
             except sqlite3.Error as error:
                 self._give_up(error)

@@ -9,22 +9,12 @@ from __future__ import annotations
 
 import ast
 import re
-import textwrap
-from collections.abc import Iterator
 from functools import cached_property
 
 from tasks.model import PublicTask
 from verifiers.fences import split_fences, split_thought
-from verifiers.snippets import (
-    clean,
-    code_runs,
-    drop_tail,
-    is_demo,
-    needed,
-    repairs,
-    strip_demos,
-    without,
-)
+from verifiers.snippets import bodies, body_indent, clean, code_runs, drop_tail, repairs
+from verifiers.statements import completes, is_demo, needed, strip_demos, without
 from verifiers.syntax import Module, Workbench
 
 _PYTHON = frozenset(
@@ -136,8 +126,9 @@ class _Answer:
         """Every piece that parses, in the answer's order; less likely places only at need."""
         python, others = self._fences
         modules = [module for text in python for module in self._read(text)]
-        for texts in (others, [self._text]):
-            if not any(self._name in module.binds for module in modules):
+        # A stub in one block and its body in the next; then mislabelled blocks; then no block.
+        for texts in (["\n".join(python)], others, [self._text]):
+            if not any(completes(module, self._name) for module in modules):
                 modules += [module for text in texts for module in self._read(text)]
         return modules
 
@@ -157,7 +148,7 @@ class _Answer:
 
     def program(self) -> str | None:
         """The module around the last complete definition of the entry point, if there is one."""
-        complete = [m for m in self._modules if _completes(m, self._name)]
+        complete = [m for m in self._modules if completes(m, self._name)]
         return self._assemble(complete[-1]) if complete else None
 
     def continuation(self) -> str | None:
@@ -166,7 +157,7 @@ class _Answer:
         if stub is None or self.mentions_definition:
             return None
         for piece in self._fences[0] or [self._text]:
-            for body in _bodies(piece, _body_indent(stub)):
+            for body in bodies(piece, body_indent(stub)):
                 module = self._bench.module(stub.rstrip() + "\n" + body.rstrip() + "\n")
                 if module is not None and self._has_real_body(module):
                     return strip_demos(module, self._name, self._bench).source
@@ -195,7 +186,7 @@ class _Answer:
         blocks = split_fences(self._task.prompt, lambda text, language: False)
         for source in (self._task.prompt, *(block.text for block in blocks)):
             source = source.replace("\r\n", "\n").rstrip() + "\n"
-            module = self._bench.module(source + _body_indent(source) + "pass\n")
+            module = self._bench.module(source + body_indent(source) + "pass\n")
             if module is not None and module.tree.body:
                 last = module.tree.body[-1]
                 if getattr(last, "name", None) == self._name:
@@ -217,7 +208,8 @@ class _Answer:
         if isinstance(statement, ast.Expr):
             # A sentence may parse as a name; a call does something, unless it is a sample call.
             return isinstance(statement.value, ast.Call) and not is_demo(statement, self._name)
-        return not isinstance(statement, ast.Pass | ast.Assert)
+        idle = ast.Pass | ast.Assert | ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom
+        return not isinstance(statement, idle)
 
     def _assemble(self, chosen: Module) -> str:
         """The chosen module, after the other blocks it relies on and what the prompt lends."""
@@ -254,7 +246,7 @@ class _Answer:
     def _lender(self, source: str) -> Module | None:
         source = source.replace("\r\n", "\n").rstrip() + "\n"
         module = self._bench.module(source)
-        return module or self._bench.module(source + _body_indent(source) + "pass\n")
+        return module or self._bench.module(source + body_indent(source) + "pass\n")
 
     def _join(self, parts: list[str], main: str) -> str:
         if not parts:
@@ -264,63 +256,6 @@ class _Answer:
             # `from __future__` only stands at the very top.
             text = "".join(dict.fromkeys(_FUTURE.findall(text))) + _FUTURE.sub("", text)
         return text if self._bench.module(text) is not None else main
-
-
-def _completes(module: Module, name: str) -> bool:
-    """Whether the module gives the name a meaning of its own: neither an import nor a stub."""
-    if name not in module.binds:
-        return False
-    definitions = [s for s in module.tree.body if getattr(s, "name", None) == name]
-    if definitions:
-        return not _is_stub(definitions[-1])
-    imported = (
-        alias.asname or alias.name
-        for node in ast.walk(module.tree)
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for alias in node.names
-    )
-    return name not in imported
-
-
-def _is_stub(statement: ast.stmt) -> bool:
-    """Whether a definition, or every method of a class, only stands for what is to be written."""
-    body: list[ast.stmt] = getattr(statement, "body", [])
-    return all(
-        isinstance(part, ast.Pass)
-        or (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant))
-        or (isinstance(part, ast.Raise) and "NotImplemented" in ast.dump(part))
-        or (
-            isinstance(statement, ast.ClassDef)
-            and isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)
-            and _is_stub(part)
-        )
-        for part in body
-    )
-
-
-def _body_indent(stub: str) -> str:
-    """How a body must be indented that continues the stub: as its docstring, if it has one."""
-    last = next((line for line in reversed(stub.split("\n")) if line.strip()), "")
-    return last[: len(last) - len(last.lstrip())] or "    "
-
-
-def _bodies(text: str, indent: str) -> Iterator[str]:
-    """What a function body may have looked like before the chat took its indentation."""
-    text = text.strip("\n").rstrip()
-    yield text
-    # The answer was stripped, and with it the first line's indentation.
-    yield indent + text.lstrip()
-    yield textwrap.indent(clean(text), indent)
-    runs: list[list[str]] = [[]]
-    for line in text.split("\n"):
-        if line.strip() and line[0] not in " \t":
-            runs.append([])
-        else:
-            runs[-1].append(line)
-    run = max(runs, key=len)
-    longest = "\n".join(run)
-    yield longest
-    yield textwrap.indent(textwrap.dedent(longest), indent)
 
 
 def _whole_block(text: str, language: str) -> str:

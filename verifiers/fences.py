@@ -22,6 +22,7 @@ _ONE_LINE = re.compile(r"(?m)^(?P<before>[^`\n]*)```(?P<code>[^`\n]+)```(?P<afte
 _GLUED_START = re.compile(
     r"(?m)^(?P<before>[^`\n]*[^`\s])[ \t]*(?P<fence>`{3,}[ \t]*[\w+#.-]*)[ \t]*$"
 )
+_QUOTED = re.compile(r"(?m)^> ?(?:```|~~~)")
 _CODE_WORD = re.compile(r"(?:async[ \t]+def|def|class|import|from)[ \t]+\w|@\w")
 
 _NAMES = r"think|thinking|thoughts?|reasoning|reflection|analysis|scratchpad|seed:think"
@@ -69,7 +70,8 @@ def split_thought(answer: str) -> tuple[str, str]:
                 thought.append(line)
                 continue
             thought.append(line[: closing.start()])
-            inside, line = False, line[closing.end() :]
+            rest = line[closing.end() :]
+            inside, line = False, rest.lstrip() if _FENCE.match(rest) else rest
         visible.append(line)
         fence = _follow(line, fence)
     return "\n".join(visible), "\n".join(thought)
@@ -97,7 +99,9 @@ def split_fences(text: str, accepts: Callable[[str, str], bool]) -> list[Fence]:
     fences = _split(text.split("\n"), accepts)
     if fences or "```" not in text:
         return fences
-    # No fence begins a line: perhaps they are glued to a sentence or to the code.
+    # No fence begins a line: perhaps they are quoted, or glued to a sentence or to the code.
+    if _QUOTED.search(text):
+        return _split(re.sub(r"(?m)^> ?", "", text).split("\n"), accepts)
     text = _ONE_LINE.sub(r"\g<before>\n```\g<code>\n```\n\g<after>", text)
     return _split(_GLUED_START.sub(r"\g<before>\n\g<fence>", text).split("\n"), accepts)
 

@@ -5,6 +5,8 @@ Python runs today's guest and nothing has to be mounted or written. This text is
 never imported by the guest itself.
 """
 
+from __future__ import annotations
+
 import importlib
 import importlib.abc
 import importlib.util
@@ -12,11 +14,13 @@ import json
 import os
 import struct
 import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 PACKAGE = "regreen_guest"
 
 
-def take(count):
+def take(count: int) -> bytes:
     """Exactly `count` bytes of standard input, and not one more."""
     data = b""
     while len(data) < count:
@@ -30,24 +34,24 @@ def take(count):
 class FromMemory(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
     """Imports the guest's modules from the sources that came over the stream."""
 
-    def __init__(self, sources):
+    def __init__(self, sources: dict[str, str]) -> None:
         self.sources = sources
 
-    def find_spec(self, name, path=None, target=None):
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         if name not in self.sources:
             return None
         return importlib.util.spec_from_loader(name, self, is_package=name == PACKAGE)
 
-    def get_source(self, name):
+    def get_source(self, name: str) -> str:
         return self.sources[name]
 
-    def exec_module(self, module):
+    def exec_module(self, module: ModuleType) -> None:
         name = module.__name__
         code = compile(self.sources[name], f"<regreen>/{name}.py", "exec", dont_inherit=True)
         exec(code, module.__dict__)
 
 
-def start():
+def start() -> None:
     """Reads the first frame and hands over to the guest's main function."""
     (length,) = struct.unpack(">I", take(4))
     first = json.loads(take(length))

@@ -138,8 +138,8 @@ class Session:
         except (RecursionError, ValueError, MemoryError) as error:
             frame = wire.dump({"r": reply["r"], "x": self._exception(error)})
         if len(frame) > self._reply_bytes:
-            error = ValueError(f"the reply takes {len(frame)} bytes, {self._reply_bytes} allowed")
-            frame = wire.dump({"r": reply["r"], "x": self._exception(error, "oversized")})
+            long = ValueError(f"the reply takes {len(frame)} bytes, {self._reply_bytes} allowed")
+            frame = wire.dump({"r": reply["r"], "x": self._exception(long, "oversized")})
         self._sock.sendall(frame)
 
     def _other(self, value: object) -> object:
@@ -151,7 +151,7 @@ class Session:
         if isinstance(value, Iterator) or type(value) in (
             type({}.keys()), type({}.values()), type({}.items()),
         ):  # fmt: skip
-            items = iter(value)
+            items: Iterator[Any] = iter(value)  # type: ignore[call-overload]
             self._objects[id(items)] = items
             return {"I": id(items)}
         try:
@@ -228,7 +228,7 @@ class Session:
 
 def _trace(error: BaseException) -> list[str]:
     """The candidate's own lines of a traceback, innermost last."""
-    lines = []
+    lines: list[str] = []
     step = error.__traceback__
     while step is not None and len(lines) < 200:
         code = step.tb_frame.f_code

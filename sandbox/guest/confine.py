@@ -17,7 +17,8 @@ import signal
 import stat
 import traceback
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import NoReturn
 
 from . import kernel, lockdown
 from .lockdown import Rlimits
@@ -52,6 +53,8 @@ class Confinement:
     _rulesets: dict[int, int] = field(default_factory=dict)
     _filter: bytes = b""
     _pid_namespace: int = -1
+    _first: dict[int, int] = field(default_factory=dict)
+    """Child to the first process of its namespace (`userns` only)."""
 
     def prepare(self) -> None:
         """Builds once what every child needs. Call it before the first fork."""
@@ -103,13 +106,9 @@ class Confinement:
         Raises:
             OSError: no process could be had.
         """
-        if self.identity == "userns":
-            kernel.unshare(kernel.CLONE_NEWPID)
-        try:
-            pid = os.fork()
-        finally:
-            if self.identity == "userns":
-                kernel.setns(self._pid_namespace, kernel.CLONE_NEWPID)
+        if self.identity == "plain":
+            limits = replace(limits, processes=limits.processes + _tasks_of_this_user())
+        pid = self._fork_namespaced() if self.identity == "userns" else os.fork()
         if pid:
             return pid
         status = 70
@@ -123,6 +122,32 @@ class Confinement:
                 os.write(2, traceback.format_exc()[-2000:].encode("utf-8", "replace"))
         finally:
             os._exit(status)
+
+    def _fork_namespaced(self) -> int:
+        """Forks into a new process id namespace, behind a first process that only reaps.
+
+        The child must not be the first process itself: signals that would end any other process
+        pass that one by. When the first process ends, the kernel ends all the others.
+        """
+        kernel.unshare(kernel.CLONE_NEWPID)
+        try:
+            first = os.fork()
+            if first == 0:
+                _reap_for_ever()
+            try:
+                pid = os.fork()
+            except OSError:
+                os.kill(first, signal.SIGKILL)
+                os.waitpid(first, 0)
+                raise
+            if pid == 0:
+                return 0
+        except OSError:
+            kernel.setns(self._pid_namespace, kernel.CLONE_NEWPID)
+            raise
+        kernel.setns(self._pid_namespace, kernel.CLONE_NEWPID)
+        self._first[pid] = first
+        return pid
 
     def _enter(
         self,
@@ -198,9 +223,7 @@ class Confinement:
     def reuse_ruleset(self, slot: int) -> None:
         """Keeps one Landlock ruleset for the slot; only where its folder is the same each time."""
         if self.identity != "userns" and "landlock" in self.layers:
-            self._rulesets[slot] = lockdown.landlock_ruleset(
-                self.read, (self.slot_folder(slot),)
-            )
+            self._rulesets[slot] = lockdown.landlock_ruleset(self.read, (self.slot_folder(slot),))
 
     def clean(self, slot: int, uid: int, known: Iterable[int]) -> bool:
         """Ends what a run left behind and empties its folder, after its first process has ended.
@@ -214,7 +237,9 @@ class Confinement:
             Whether nothing is left; if not, the server has to be replaced.
         """
         folder = self.slot_folder(slot)
-        spared = frozenset(known)
+        spared = set(known)
+        self._first = {pid: first for pid, first in self._first.items() if pid in spared}
+        spared.update(self._first.values())
         for _round in range(_KILL_ROUNDS):
             strays = [
                 pid
@@ -249,6 +274,30 @@ class Confinement:
             empty_folder(folder)
         finally:
             os._exit(0)
+
+
+def _reap_for_ever() -> NoReturn:
+    """What the first process of a namespace does: orphans become its children and are let go."""
+    try:
+        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        os.closerange(0, 1 << 16)
+        while True:
+            signal.pause()
+    finally:
+        os._exit(0)
+
+
+def _tasks_of_this_user() -> int:
+    """How many processes and threads the kernel counts for this user before any of a run's."""
+    uid, count = os.getuid(), 0
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError):
+                if os.stat(f"/proc/{name}").st_uid == uid or _owner(int(name)) == uid:
+                    count += len(os.listdir(f"/proc/{name}/task"))
+    return count
 
 
 def empty_folder(folder: str) -> None:

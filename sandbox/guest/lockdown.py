@@ -91,7 +91,7 @@ def landlock_abi() -> int:
 
 
 class _RulesetAttr(ctypes.Structure):
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("handled_fs", ctypes.c_uint64),
         ("handled_net", ctypes.c_uint64),
         ("scoped", ctypes.c_uint64),
@@ -101,7 +101,7 @@ class _RulesetAttr(ctypes.Structure):
 class _PathBeneath(ctypes.Structure):
     _pack_ = 1
     _layout_ = "ms"
-    _fields_ = [("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32)]  # noqa: RUF012
+    _fields_ = [("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32)]
 
 
 def landlock_ruleset(read: tuple[str, ...], write: tuple[str, ...]) -> int:
@@ -150,7 +150,7 @@ def landlock_ruleset(read: tuple[str, ...], write: tuple[str, ...]) -> int:
 
 
 class _Filter(ctypes.Structure):
-    _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_void_p)]  # noqa: RUF012
+    _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_void_p)]
 
 
 def seccomp_program() -> bytes:

@@ -105,7 +105,9 @@ class Loop:
         while True:
             timeout = None
             if self._deadlines:
-                timeout = max(0.0, min(due for due, _ in self._deadlines.values()) - time.monotonic())
+                timeout = max(
+                    0.0, min(due for due, _ in self._deadlines.values()) - time.monotonic()
+                )
             for key, _events in self._selector.select(timeout):
                 key.data()
             self._reap()

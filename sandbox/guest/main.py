@@ -118,9 +118,7 @@ def _hello(config: dict[str, Any], confinement: Confinement) -> dict[str, Any]:
     reader, writer = os.pipe()
     null = os.open(os.devnull, os.O_RDWR)
     limits = Rlimits(5, 1 << 40, 64, 1 << 20)
-    pid = confinement.fork(
-        0, confinement.next_uid(), limits, (), (null, writer, writer), _trial
-    )
+    pid = confinement.fork(0, confinement.next_uid(), limits, (), (null, writer, writer), _trial)
     os.close(writer)
     said = b""
     while data := os.read(reader, 4096):

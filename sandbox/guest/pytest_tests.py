@@ -112,16 +112,15 @@ class _Collector:
         if call.excinfo is not None:
             import pytest
 
-            if call.excinfo.errisinstance(pytest.skip.Exception):
-                outcome, counts = "skipped", False
-            elif item.get_closest_marker("xfail") is not None:
+            if (
+                call.excinfo.errisinstance(pytest.skip.Exception)
+                or item.get_closest_marker("xfail") is not None
+            ):
                 outcome, counts = "skipped", False
             else:
                 outcome, detail = self._explain(call.excinfo)
                 self._failed.add(name)
-        self._bench.report.results.append(
-            Result(name, outcome, detail, line, self._number, counts)
-        )
+        self._bench.report.results.append(Result(name, outcome, detail, line, self._number, counts))
 
     def _explain(self, excinfo: Any) -> tuple[str, str]:
         error = excinfo.value

@@ -7,11 +7,12 @@ the protocol once stays broken, and every later call fails.
 from __future__ import annotations
 
 import builtins
+import contextlib
 import itertools
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from . import wire
@@ -19,7 +20,7 @@ from . import wire
 _CALLBACK_DEPTH = 50
 
 
-class Lost(BaseException):  # noqa: N818 - it unwinds a test as SystemExit would, and is no Error
+class Lost(BaseException):
     """The candidate can't be asked any more, or never answered. No `except Exception` catches it.
 
     `reason` is `timeout`, `gone` (end of file) or `protocol`.
@@ -35,7 +36,7 @@ class NotBuiltinError(TypeError):
     """A function's reply is no builtin value."""
 
 
-class Thrown(Exception):  # noqa: N818 - stands for whatever the candidate threw
+class Thrown(Exception):
     """The candidate threw something that is no `Exception` (SystemExit, KeyboardInterrupt ...)."""
 
 
@@ -203,9 +204,7 @@ class Remote:
             made.__handle__ = Handle(self, handle, names[0], False)  # type: ignore[attr-defined]
         return made
 
-    def _build_exception(
-        self, names: list[str], values: list[Any], text: str
-    ) -> BaseException:
+    def _build_exception(self, names: list[str], values: list[Any], text: str) -> BaseException:
         first = names[0] if names else "?"
         for name in names:
             known = self._exceptions.get(name) or getattr(builtins, name, None)
@@ -250,10 +249,8 @@ class Remote:
             reply = {"x": [name, [str(item) for item in error.args]]}
         finally:
             self._depth -= 1
-        try:
+        with contextlib.suppress(OSError):  # the wait for the reply to the outer call will tell
             self._sock.sendall(wire.dump(reply))
-        except OSError:
-            pass  # the wait for the reply to the outer call will tell
 
     def _other(self, value: object) -> object:
         """Encodes an argument that is no builtin value."""
@@ -328,7 +325,7 @@ class _Awaitable:
     def __init__(self, value: Any) -> None:
         self._value = value
 
-    def __await__(self) -> Iterator[Any]:
+    def __await__(self) -> Generator[None, None, Any]:
         return self._value
         yield  # makes this a generator
 
@@ -344,7 +341,7 @@ class RemoteFunction:
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         return self._remote.ask("call", self._target, arguments, named)
 
-    def __repr__(self) -> str:
+    def __repr__(self) -> Any:
         return f"<candidate {self.__name__}>"
 
 
@@ -395,43 +392,43 @@ class Handle:
     def __ne__(self, other: object) -> bool:
         return not isinstance(other, Handle) or _exactly(bool, _ask(self, "ne", other))
 
-    def __hash__(self) -> int:
+    def __hash__(self) -> Any:
         return _exactly(int, _ask(self, "hash"))
 
-    def __bool__(self) -> bool:
+    def __bool__(self) -> Any:
         return _exactly(bool, _ask(self, "bool"))
 
-    def __len__(self) -> int:
+    def __len__(self) -> Any:
         return _exactly(int, _ask(self, "len"))
 
-    def __contains__(self, item: object) -> bool:
+    def __contains__(self, item: object) -> Any:
         return _exactly(bool, _ask(self, "contains", item))
 
-    def __str__(self) -> str:
+    def __str__(self) -> Any:
         return _exactly(str, _ask(self, "str"))
 
-    def __repr__(self) -> str:
+    def __repr__(self) -> Any:
         return _exactly(str, _ask(self, "repr"))
 
-    def __format__(self, spec: str) -> str:
+    def __format__(self, spec: str) -> Any:
         return _exactly(str, _ask(self, "format", spec))
 
-    def __int__(self) -> int:
+    def __int__(self) -> Any:
         return _exactly(int, _ask(self, "int"))
 
-    def __float__(self) -> float:
+    def __float__(self) -> Any:
         return _exactly(float, _ask(self, "float"))
 
-    def __complex__(self) -> complex:
+    def __complex__(self) -> Any:
         return _exactly(complex, _ask(self, "complex"))
 
-    def __index__(self) -> int:
+    def __index__(self) -> Any:
         return _exactly(int, _ask(self, "index"))
 
-    def __bytes__(self) -> bytes:
+    def __bytes__(self) -> Any:
         return _exactly(bytes, _ask(self, "bytes"))
 
-    def __dir__(self) -> list[str]:
+    def __dir__(self) -> Any:
         return _exactly(list, _ask(self, "dir"))
 
     def __iter__(self) -> Iterator[Any]:

@@ -203,7 +203,8 @@ def _run_python(program: str, arguments: list[str]) -> None:
     sys.modules["__main__"] = main
     sys.argv = ["main.py", *arguments]
     for name, descriptor, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
-        setattr(sys, name, open(descriptor, mode, encoding="utf-8", errors="replace"))
+        stream = open(descriptor, mode, encoding="utf-8", errors="replace")  # noqa: SIM115
+        setattr(sys, name, stream)
     linecache.cache["main.py"] = (len(program), None, program.splitlines(True), "main.py")
     status = 0
     try:

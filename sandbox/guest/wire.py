@@ -204,8 +204,8 @@ def plain(value: object) -> object:
             if base is dict:
                 return dict(dict.items(value))  # type: ignore[arg-type]
             if base in (bytes, bytearray):
-                return base(memoryview(value))  # type: ignore[arg-type, call-overload]
-            return base(base.__iter__(value))  # type: ignore[attr-defined, call-arg]
+                return base(memoryview(value))  # type: ignore[arg-type]
+            return base(base.__iter__(value))  # type: ignore[attr-defined]
     raise TypeError(f"{type(value).__name__} is no builtin value")
 
 

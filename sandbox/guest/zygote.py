@@ -24,6 +24,7 @@ from .loop import Loop
 _TAIL = 4096
 _GRACE_SECONDS = 2.0
 
+
 @dataclass(slots=True)
 class _Run:
     number: int

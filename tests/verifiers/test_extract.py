@@ -73,6 +73,9 @@ SAME = {
     "old code thought afterwards": fenced(DEF) + f"<think>\n{fenced(OLD)}\n</think>\n",
     "thinking": f"<thinking>maybe {fenced(OLD)}</thinking>\n\n{DEF}",
     "magistral": f"[THINK]\n{fenced(OLD)}[/THINK]\n" + fenced(DEF),
+    "fence after the tag": f"<think>\n{OLD}</think> " + fenced(DEF),
+    "block quote": "Look:\n" + textwrap.indent(fenced(DEF), "> "),
+    "stub and body apart": fenced("def f(x):\n") + "then\n" + fenced("    return x * 2\n"),
     "two thoughts": f"<think>a</think>b\n<think>\n{fenced(OLD)}</think>\n" + fenced(DEF),
     "opening tag swallowed": f"Let me think.\n{fenced(OLD)}So.\n</think>\n\n" + fenced(DEF),
     "open fence in the thought": f"<think>\n```python\n{OLD}\n</think>\n" + fenced(DEF),
@@ -344,6 +347,19 @@ def test_a_sentence_is_no_function_body() -> None:
     for answer in ("Sorry", "x", fenced("print(f(3))\n"), fenced("f(3)\n"), fenced("pass\n")):
         program = extract_program(answer, TASK)
         assert "def f" not in program
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "class A:\n    def g(self):\n        return 1\n",
+        "def g(x):\n    return x\n",
+        "class A:\n    f = 1\n",
+    ],
+)
+def test_the_body_of_something_else_is_no_function_body(code: str) -> None:
+    for answer in (code, fenced(code)):
+        assert check_syntax(extract_program(answer, TASK), TASK).kind == "no-entry-point"
 
 
 def test_join_is_verbatim() -> None:

@@ -309,7 +309,7 @@ def test_broken_text_is_hashed_as_text() -> None:
 
 
 def test_a_typical_program_takes_well_below_a_millisecond() -> None:
-    # Measured: 0.16 ms for 53 lines of HumanEval solutions. The bound leaves room for a loaded machine.
+    # Measured: 0.16 ms for 53 lines of HumanEval solutions. The bound is for a loaded machine.
     body = "    if x > {0}:\n        x = [i * {0} for i in range(x)][-1]  # step\n"
     program = "def f(x):\n" + "".join(body.format(n) for n in range(19)) + "    return x\n"
     check_syntax(program, TASK)

@@ -90,7 +90,7 @@ async def test_cancelled_and_too_long_requests_leave_it_usable(model: LocalModel
     pid = pid_of(model)
     await model.aclose()
     await model.aclose()
-    assert not Path(f"/proc/{pid}").exists()
+    assert not running(pid)
 
 
 @pytest.mark.model

@@ -1,0 +1,153 @@
+"""What a run may spend, and what it has spent on what.
+
+A call's upper bound is reserved before the call, so the budget holds however many calls are under
+way; what was really used replaces the reservation afterwards. A ledger may have a parent: what is
+spent on a task is spent on the run as well.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from agent.llm.base import Usage
+
+
+class BudgetExhaustedError(Exception):
+    """The next call could cost more than is left. The message says of what."""
+
+
+class Budget(BaseModel):
+    """Upper limits; `None` is no limit.
+
+    Attributes:
+        samples: completions asked for.
+        tokens: tokens in and out together.
+        cost: dollars.
+        wall_seconds: from the start of the run.
+        sandbox_seconds: wall time of candidates' runs, summed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    samples: int | None = Field(default=None, ge=0)
+    tokens: int | None = Field(default=None, ge=0)
+    cost: float | None = Field(default=None, ge=0)
+    wall_seconds: float | None = Field(default=None, gt=0)
+    sandbox_seconds: float | None = Field(default=None, gt=0)
+
+
+@dataclass(slots=True)
+class Spent:
+    """What has been used so far."""
+
+    samples: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    tokens_cached: int = 0
+    tokens_thinking: int = 0
+    cost: float = 0.0
+    model_seconds: float = 0.0
+    sandbox_seconds: float = 0.0
+    estimated: bool = False
+    """Whether some token counts are the client's estimate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """The upper bound of one call under way."""
+
+    tokens: int
+    cost: float
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Books what is spent against a budget.
+
+    Args:
+        budget: the limits.
+        parent: a wider ledger in which everything is booked as well.
+    """
+
+    budget: Budget
+    parent: Ledger | None = None
+    spent: Spent = field(default_factory=Spent)
+    started: float = field(default_factory=time.monotonic)
+    _reserved: list[Reservation] = field(default_factory=list)
+
+    def reserve(self, *, tokens: int, cost: float) -> Reservation:
+        """Sets aside a call's upper bound.
+
+        Raises:
+            BudgetExhaustedError: it doesn't fit into what is left.
+        """
+        self.check(tokens=tokens, cost=cost)
+        made = Reservation(tokens, cost)
+        for ledger in self._chain():
+            ledger._reserved.append(made)
+        return made
+
+    def check(self, *, tokens: int = 0, cost: float = 0.0) -> None:
+        """Whether one more call of that size fits.
+
+        Raises:
+            BudgetExhaustedError: it doesn't.
+        """
+        for ledger in self._chain():
+            ledger._check_own(tokens, cost)
+
+    def settle(
+        self, reservation: Reservation, usage: Usage, *, cost: float, seconds: float
+    ) -> None:
+        """Books what a call really used, in place of its reservation."""
+        for ledger in self._chain():
+            ledger._reserved.remove(reservation)
+            spent = ledger.spent
+            spent.samples += 1
+            spent.tokens_in += usage.tokens_in
+            spent.tokens_out += usage.tokens_out
+            spent.tokens_cached += usage.tokens_cached
+            spent.tokens_thinking += usage.tokens_thinking
+            spent.cost += cost
+            spent.model_seconds += seconds
+            spent.estimated |= usage.estimated
+
+    def release(self, reservation: Reservation) -> None:
+        """Gives a reservation back for a call that never cost anything."""
+        for ledger in self._chain():
+            ledger._reserved.remove(reservation)
+
+    def ran(self, seconds: float) -> None:
+        """Books a candidate's run."""
+        for ledger in self._chain():
+            ledger.spent.sandbox_seconds += seconds
+
+    def _chain(self) -> list[Ledger]:
+        return [self, *(self.parent._chain() if self.parent is not None else ())]
+
+    def _check_own(self, tokens: int, cost: float) -> None:
+        limit, spent = self.budget, self.spent
+        under_way = len(self._reserved)
+        if limit.samples is not None and spent.samples + under_way + 1 > limit.samples:
+            raise BudgetExhaustedError(f"the budget of {limit.samples} samples is used up")
+        if limit.tokens is not None:
+            used = spent.tokens_in + spent.tokens_out + sum(held.tokens for held in self._reserved)
+            if used + tokens > limit.tokens:
+                raise BudgetExhaustedError(
+                    f"{limit.tokens - used} of {limit.tokens} tokens are left, "
+                    f"and the next call may take {tokens}"
+                )
+        if limit.cost is not None:
+            paid = spent.cost + sum(held.cost for held in self._reserved)
+            if paid + cost > limit.cost + 1e-12:
+                raise BudgetExhaustedError(
+                    f"${limit.cost - paid:.4f} of ${limit.cost:g} are left, "
+                    f"and the next call may cost ${cost:.4f}"
+                )
+        if limit.wall_seconds is not None and time.monotonic() - self.started > limit.wall_seconds:
+            raise BudgetExhaustedError(f"{limit.wall_seconds:g} s of wall time are over")
+        if limit.sandbox_seconds is not None and spent.sandbox_seconds > limit.sandbox_seconds:
+            raise BudgetExhaustedError(f"{limit.sandbox_seconds:g} s of sandbox time are used up")

@@ -1,0 +1,348 @@
+"""The one loop that drives every strategy: draw, judge, tell, until it is over.
+
+Proposals are worked on side by side and settled in the order of their indices, so what is chosen
+depends on the samples and not on which answer came first. Whatever was received stands in the
+journal before it is used; a resumed run takes it from there and asks the model for the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from agent import events
+from agent.budget import BudgetExhaustedError, Ledger
+from agent.journal import Journal
+from agent.llm.base import (
+    BankExhaustedError,
+    Completion,
+    Model,
+    ModelRequest,
+    ModelUnavailableError,
+)
+from agent.llm.prices import Price, cost, upper_bound
+from agent.llm.prompts import task_prompt
+from agent.search.base import Proposal, SearchState, Strategy
+from sandbox.errors import SandboxError
+from sandbox.outcome import Outcome
+from tasks.model import PublicTask
+from verifiers.extract import extract_program, join_completion
+from verifiers.verdict import Verdict
+from verifiers.verifier import Verifier
+
+_CHARS_PER_TOKEN = 2
+"""For the upper bound of a prompt's tokens: fewer characters a token than any tokenizer's mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to draw from the model."""
+
+    max_tokens: int = 1024
+    top_p: float = 0.95
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One complete program, with its cost and its origin."""
+
+    index: int
+    program: str
+    completion: Completion
+    cost: float
+    verdict: Verdict
+
+
+@dataclass(slots=True)
+class SearchResult:
+    """What a search found.
+
+    Attributes:
+        task_id: of the task.
+        chosen: the candidate to return, `None` if nothing was drawn.
+        candidates: all that were settled, in the order of their indices.
+        stopped: why it ended: `verified`, `drawn`, `bank`, `budget`.
+        detail: a sentence for `budget`.
+        incidents: disagreements between two verdicts on the same program.
+    """
+
+    task_id: str
+    chosen: Candidate | None = None
+    candidates: list[Candidate] = field(default_factory=list)
+    stopped: str = "drawn"
+    detail: str = ""
+    incidents: list[str] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the chosen candidate passed every test that the search could see."""
+        return self.chosen is not None and self.chosen.verdict.passed
+
+
+@dataclass(slots=True, kw_only=True)
+class Searcher:
+    """All that a search needs besides the task; shared by the tasks of a run.
+
+    Attributes:
+        model: what is asked.
+        verifier: what judges.
+        strategy: what decides.
+        ledger: what is spent and may be.
+        journal: where it is recorded; `None` records nothing.
+        price: of the model; `None` counts no money.
+        sampling: how to draw.
+        concurrency: calls to the model at a time, for one task.
+        confirm: whether a passing candidate is judged again in a fresh sandbox before it counts.
+        listener: told what happens.
+    """
+
+    model: Model
+    verifier: Verifier
+    strategy: Strategy[Any]
+    ledger: Ledger
+    journal: Journal | None = None
+    price: Price | None = None
+    sampling: Sampling = Sampling()
+    concurrency: int = 4
+    confirm: bool = True
+    listener: events.Listener = events.ignore
+
+    async def search(self, task: PublicTask) -> SearchResult:
+        """Searches for a program that passes the task's visible tests.
+
+        Raises:
+            ModelError: the model can't be used.
+            SandboxError: the sandbox can't be had.
+            JournalError: what was received can't be kept.
+        """
+        return await _Search(self, task).run()
+
+
+class _Search:
+    """One search under way."""
+
+    def __init__(self, searcher: Searcher, task: PublicTask) -> None:
+        self._s = searcher
+        self._task = task
+        self._messages = task_prompt(task)
+        self._state: SearchState = searcher.strategy.start(task)
+        self._result = SearchResult(task.id)
+        self._arrived: dict[int, Candidate | None] = {}
+        self._proposals: dict[int, Proposal] = {}
+        self._scopes: dict[int, anyio.CancelScope] = {}
+        self._next = 0
+        self._change = anyio.Event()
+        self._over = False
+
+    async def run(self) -> SearchResult:
+        """Runs it to its end."""
+        self._s.listener(events.TaskStarted(self._task.id))
+        async with anyio.create_task_group() as tasks:
+            while True:
+                await self._settle()
+                if self._over:
+                    for scope in self._scopes.values():
+                        scope.cancel()
+                    break
+                self._ask(tasks)
+                if not self._scopes and self._next not in self._arrived:
+                    break
+                await self._change.wait()
+                self._change = anyio.Event()
+        self._choose()
+        result = self._result
+        self._s.listener(
+            events.TaskFinished(
+                self._task.id, result.passed, len(result.candidates), result.stopped
+            )
+        )
+        return result
+
+    def _ask(self, tasks: TaskGroup) -> None:
+        free = self._s.concurrency - len(self._scopes)
+        if free <= 0:
+            return
+        self._state, proposals = self._s.strategy.ask(self._state, free)
+        for proposal in proposals:
+            self._proposals[proposal.index] = proposal
+            scope = anyio.CancelScope()
+            self._scopes[proposal.index] = scope
+            tasks.start_soon(self._work, proposal, scope)
+
+    async def _settle(self) -> None:
+        """Tells the strategy what has arrived, in the order of the indices."""
+        while not self._over and self._next in self._arrived:
+            candidate = self._arrived.pop(self._next)
+            proposal = self._proposals[self._next]
+            self._next += 1
+            if candidate is None:  # nothing came of it: the bank or the budget is at its end
+                self._state = self._state.model_copy(update={"exhausted": True})
+                continue
+            if candidate.verdict.passed and self._s.confirm:
+                candidate = await self._confirm(candidate)
+            self._result.candidates.append(candidate)
+            self._s.listener(
+                events.VerdictReached(self._task.id, candidate.index, candidate.verdict)
+            )
+            self._state = self._s.strategy.tell(self._state, proposal, candidate.verdict)
+            self._over = self._s.strategy.finished(self._state)
+
+    async def _work(self, proposal: Proposal, scope: anyio.CancelScope) -> None:
+        candidate: Candidate | None = None
+        with scope:
+            try:
+                candidate = await self._candidate(proposal)
+            except BankExhaustedError as error:
+                self._stop("bank", str(error))
+            except BudgetExhaustedError as error:
+                self._stop("budget", str(error))
+        del self._scopes[proposal.index]
+        if not scope.cancelled_caught:
+            self._arrived[proposal.index] = candidate
+        self._change.set()
+
+    def _stop(self, why: str, detail: str) -> None:
+        if self._result.stopped == "drawn":
+            self._result.stopped, self._result.detail = why, detail
+        self._state = self._state.model_copy(update={"exhausted": True})
+
+    async def _candidate(self, proposal: Proposal) -> Candidate:
+        completion, paid = await self._completion(proposal)
+        if completion.kind == "continuation":
+            program = join_completion(self._task.prompt, completion.text)
+        else:
+            program = extract_program(completion.text, self._task)
+        verdict = self._known_verdict(proposal.index, program)
+        if verdict is None:
+            verdict = await self._s.verifier.verify(self._task, program)
+            self._s.ledger.ran(verdict.seconds)
+            if verdict.outcome is Outcome.INFRA:
+                raise SandboxError(f"the sandbox failed three times: {verdict.detail}")
+            self._record(
+                "verdict",
+                {
+                    "index": proposal.index,
+                    "program": _digest(program),
+                    "verdict": verdict.model_dump(mode="json"),
+                },
+            )
+        return Candidate(proposal.index, program, completion, paid, verdict)
+
+    async def _completion(self, proposal: Proposal) -> tuple[Completion, float]:
+        s = self._s
+        known = s.journal.get("sample", self._task.id, proposal.index) if s.journal else None
+        if known is not None:
+            completion = Completion.model_validate(known["completion"])
+            paid = float(known["cost"])
+            held = s.ledger.reserve(tokens=0, cost=0.0)
+            s.ledger.settle(held, completion.usage, cost=paid, seconds=completion.seconds)
+            self._received(proposal, completion, paid, replayed=True)
+            return completion, paid
+        chars = sum(len(message.content) for message in self._messages)
+        bound = upper_bound(chars, s.sampling.max_tokens, s.price) if s.price else 0.0
+        held = s.ledger.reserve(
+            tokens=chars // _CHARS_PER_TOKEN + s.sampling.max_tokens, cost=bound
+        )
+        booked = False
+        try:
+            self._record("asked", {"index": proposal.index})
+            answers = await s.model.complete(self._request(proposal))
+            if not answers:
+                raise ModelUnavailableError(f"{s.model.name} gave no answer at all")
+            completion = answers[0]
+            paid = cost(completion.usage, s.price) if s.price else 0.0
+            s.ledger.settle(held, completion.usage, cost=paid, seconds=completion.seconds)
+            booked = True
+            self._record(
+                "sample",
+                {
+                    "index": proposal.index,
+                    "completion": completion.model_dump(mode="json"),
+                    "cost": paid,
+                },
+            )
+        except BankExhaustedError:
+            self._record("refused", {"index": proposal.index})
+            raise
+        finally:
+            if not booked:
+                s.ledger.release(held)
+        self._received(proposal, completion, paid, replayed=False)
+        return completion, paid
+
+    def _request(self, proposal: Proposal) -> ModelRequest:
+        sampling = self._s.sampling
+        return ModelRequest(
+            messages=self._messages,
+            task_id=self._task.id,
+            index=proposal.index,
+            temperature=proposal.temperature,
+            top_p=sampling.top_p,
+            max_tokens=sampling.max_tokens,
+            seed=sample_seed(sampling.seed, self._task.id, proposal.index),
+        )
+
+    def _received(
+        self, proposal: Proposal, completion: Completion, paid: float, *, replayed: bool
+    ) -> None:
+        self._s.listener(
+            events.SampleReceived(
+                self._task.id,
+                proposal.index,
+                completion.usage,
+                paid,
+                completion.seconds,
+                replayed,
+            )
+        )
+
+    def _known_verdict(self, index: int, program: str) -> Verdict | None:
+        journal = self._s.journal
+        known = journal.get("verdict", self._task.id, index) if journal else None
+        if known is None or known["program"] != _digest(program):
+            return None
+        return Verdict.model_validate(known["verdict"])
+
+    async def _confirm(self, candidate: Candidate) -> Candidate:
+        """Judges a passing candidate again, in a fresh sandbox with another hash seed."""
+        verdict = await self._s.verifier.verify(self._task, candidate.program, fresh=True)
+        self._s.ledger.ran(verdict.seconds)
+        if verdict.passed:
+            return candidate
+        message = (
+            f"sample {candidate.index} passed in the search and ended as {verdict.outcome} in a "
+            f"fresh sandbox: {verdict.detail}"
+        )
+        self._result.incidents.append(message)
+        self._s.listener(events.Incident(self._task.id, message))
+        return Candidate(
+            candidate.index, candidate.program, candidate.completion, candidate.cost, verdict
+        )
+
+    def _choose(self) -> None:
+        best = self._state.best
+        if best is None:
+            return
+        by_index = {one.index: one for one in self._result.candidates}
+        self._result.chosen = by_index[best.index]
+        if best.passed and self._result.stopped == "drawn":
+            self._result.stopped = "verified"
+
+    def _record(self, kind: str, data: dict[str, Any]) -> None:
+        if self._s.journal is not None:
+            self._s.journal.append(kind, {"task": self._task.id, **data})
+
+
+def sample_seed(seed: int, task_id: str, index: int) -> int:
+    """The seed of one sample: the same for the same run's seed, task and index."""
+    digest = hashlib.sha256(f"{seed}/{task_id}/{index}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") & 0x7FFFFFFF
+
+
+def _digest(program: str) -> str:
+    return hashlib.sha256(program.encode("utf-8", "surrogatepass")).hexdigest()[:16]

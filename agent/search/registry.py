@@ -1,0 +1,47 @@
+"""Strategies by name; others come through the entry-point group `regreen.strategies`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, cast
+
+from agent.search.base import Strategy, StrategyOptions
+
+ENTRY_POINT_GROUP = "regreen.strategies"
+
+
+class UnknownStrategyError(Exception):
+    """No strategy of that name; the message lists the known ones."""
+
+
+StrategyBuilder = Callable[[StrategyOptions], Strategy[Any]]
+
+_BUILT_IN = {
+    "best-of-n": "agent.search.best_of_n:build",
+    "greedy": "agent.search.greedy:build",
+}
+
+
+def strategy_names() -> tuple[str, ...]:
+    """The names of all known strategies, sorted."""
+    found = {point.name for point in entry_points(group=ENTRY_POINT_GROUP)}
+    return tuple(sorted({*_BUILT_IN, *found}))
+
+
+def create_strategy(name: str, options: StrategyOptions) -> Strategy[Any]:
+    """The strategy of a name.
+
+    Raises:
+        UnknownStrategyError: there is none.
+    """
+    if name in _BUILT_IN:
+        module, _, attribute = _BUILT_IN[name].partition(":")
+        builder = cast(StrategyBuilder, getattr(import_module(module), attribute))
+        return builder(options)
+    for point in entry_points(group=ENTRY_POINT_GROUP, name=name):
+        return cast(StrategyBuilder, point.load())(options)
+    raise UnknownStrategyError(
+        f"unknown strategy {name!r}: known are {', '.join(strategy_names())}"
+    )
