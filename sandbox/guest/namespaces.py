@@ -1,31 +1,45 @@
 """Gives a server a machine of its own: namespaces and a file system with only what it needs.
 
 Used by the local backend where neither a container engine nor bubblewrap does it. The new root
-holds the system's libraries, the Python that runs, and the folders asked for, all read-only; what
-lies in `masked` is hidden; and there is no device, network or process of the host in it.
+holds the folders asked for, read-only; what lies in `masked` is hidden; and there is no device,
+network or process of the host in it.
 """
 
 from __future__ import annotations
 
-import contextlib
+import ctypes
 import os
 import signal
 from typing import Any, NoReturn
 
 from . import kernel
 
-_SYSTEM = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin", "/etc/ld.so.cache",
-           "/etc/localtime", "/etc/alternatives")  # fmt: skip
+_BASE = "/tmp"  # any folder that every machine has: what lies in it is seen below `_OLD`
+_OLD, _NEW = "/old", "/new"
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _LOCKED = {0x1: kernel.MS_RDONLY, 0x2: kernel.MS_NOSUID, 0x4: kernel.MS_NODEV,
            0x8: kernel.MS_NOEXEC, 0x400: 1024, 0x800: 2048, 0x1000: 1 << 21}  # fmt: skip
+_SAFE = kernel.MS_NOSUID | kernel.MS_NODEV
+_AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
+_ATTR_RDONLY, _ATTR_NOSUID, _ATTR_NODEV = 1, 2, 4
+
+
+class _MountAttr(ctypes.Structure):
+    _fields_ = [  # noqa: RUF012
+        ("set", ctypes.c_uint64),
+        ("clear", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns_fd", ctypes.c_uint64),
+    ]
 
 
 def enter(config: dict[str, Any]) -> None:
     """Moves this process into namespaces and a root of its own; returns in the new first process.
 
     Args:
-        config: `binds`, pairs of host path and path inside; `masked`, folders to hide; `slots`.
+        config: `own_users`, whether to make a user namespace too; `binds`, pairs of host path and
+            path inside; `links`, pairs of path inside and what it points to; `masked`, folders
+            inside to hide; `slots` and `scratch_bytes`, how many scratch folders and how large.
 
     Raises:
         OSError: the kernel grants too little. Nothing has changed for the caller to undo but its
@@ -39,7 +53,7 @@ def enter(config: dict[str, Any]) -> None:
         | kernel.CLONE_NEWIPC
         | kernel.CLONE_NEWUTS
     )
-    if uid == 0:
+    if not config["own_users"]:
         kernel.unshare(flags)
     else:
         kernel.unshare(flags | kernel.CLONE_NEWUSER)
@@ -66,33 +80,39 @@ def _wait_for(pid: int) -> NoReturn:
 
 
 def _build_root(config: dict[str, Any]) -> None:
+    # A path that leads over links is followed here, where they still point to what they mean.
+    binds = [(os.path.realpath(source), target) for source, target in config["binds"]]
     kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
-    base = "/mnt" if os.path.isdir("/mnt") else "/media"  # nothing shown inside lies there
-    kernel.mount("tmpfs", base, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=1m,mode=0755")
-    for source, target in [*((path, path) for path in _SYSTEM), *config["binds"]]:
-        if os.path.islink(source):
-            os.makedirs(os.path.dirname(base + target), exist_ok=True)
-            with contextlib.suppress(FileExistsError):
-                os.symlink(os.readlink(source), base + target)
-        elif os.path.exists(source):
-            _bind(source, base + target)
-    for folder in config["masked"]:
-        if os.path.isdir(base + folder):
-            kernel.mount("tmpfs", base + folder, "tmpfs", kernel.MS_RDONLY, "size=4k,mode=0755")
-    os.makedirs(f"{base}/dev", exist_ok=True)
-    for name in _DEVICES:
-        _bind(f"/dev/{name}", f"{base}/dev/{name}", read_only=False)
-    for folder in ("proc", "tmp", "slots", ".old"):
-        os.makedirs(f"{base}/{folder}", exist_ok=True)
-    kernel.mount("proc", f"{base}/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV)
-    kernel.mount("tmpfs", f"{base}/tmp", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=4k")
-    make_slots(f"{base}/slots", config["slots"], config["scratch_bytes"])
-    os.chdir(base)
-    kernel.pivot_root(base, f"{base}/.old")
+    kernel.mount("tmpfs", _BASE, "tmpfs", _SAFE, "size=1m,mode=0755")
+    for folder in (_OLD, _NEW):
+        os.mkdir(_BASE + folder)
+    os.chdir(_BASE)
+    # The host's root goes aside first, so that nothing of it is hidden by what is put in place.
+    kernel.pivot_root(_BASE, _BASE + _OLD)
     os.chdir("/")
-    kernel.unmount("/.old")
-    os.rmdir("/.old")
-    kernel.mount("none", "/", "", kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY)
+    kernel.mount(_NEW, _NEW, "", kernel.MS_BIND | kernel.MS_REC)
+    for source, target in binds:
+        _bind(_OLD + source, _NEW + target)
+    for link, points_to in config["links"]:
+        os.makedirs(os.path.dirname(_NEW + link), exist_ok=True)
+        os.symlink(points_to, _NEW + link)
+    for folder in config["masked"]:
+        if os.path.isdir(_NEW + folder):
+            kernel.mount("tmpfs", _NEW + folder, "tmpfs", kernel.MS_RDONLY, "size=4k,mode=0755")
+    for name in _DEVICES:
+        _bind(f"{_OLD}/dev/{name}", f"{_NEW}/dev/{name}", device=True)
+    for folder in ("proc", "tmp", "slots"):
+        os.makedirs(f"{_NEW}/{folder}", exist_ok=True)
+    kernel.mount("proc", f"{_NEW}/proc", "proc", _SAFE | kernel.MS_NOEXEC)
+    if not os.listdir(f"{_NEW}/tmp"):
+        kernel.mount("tmpfs", f"{_NEW}/tmp", "tmpfs", _SAFE, "size=4k")
+    make_slots(f"{_NEW}/slots", config["slots"], config["scratch_bytes"])
+    kernel.unmount(_OLD)
+    os.chdir(_NEW)
+    kernel.pivot_root(".", ".")  # the old root ends up on top of the new one
+    kernel.unmount(".")
+    os.chdir("/")
+    kernel.mount("none", "/", "", kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | _SAFE)
 
 
 def make_slots(root: str, count: int, scratch_bytes: int) -> None:
@@ -100,16 +120,11 @@ def make_slots(root: str, count: int, scratch_bytes: int) -> None:
     for slot in range(count):
         folder = f"{root}/{slot}"
         os.makedirs(folder, exist_ok=True)
-        kernel.mount(
-            "tmpfs",
-            folder,
-            "tmpfs",
-            kernel.MS_NOSUID | kernel.MS_NODEV,
-            f"size={scratch_bytes},nr_inodes=4096,mode=0777",
-        )
+        options = f"size={scratch_bytes},nr_inodes=4096,mode=0777"
+        kernel.mount("tmpfs", folder, "tmpfs", _SAFE, options)
 
 
-def _bind(source: str, target: str, *, read_only: bool = True) -> None:
+def _bind(source: str, target: str, *, device: bool = False) -> None:
     if os.path.isdir(source):
         os.makedirs(target, exist_ok=True)
     else:
@@ -117,10 +132,26 @@ def _bind(source: str, target: str, *, read_only: bool = True) -> None:
         if not os.path.exists(target):
             os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
     kernel.mount(source, target, "", kernel.MS_BIND | kernel.MS_REC)
-    if read_only:
+    if not device:
+        _make_read_only(target)
+
+
+def _make_read_only(target: str) -> None:
+    """Read-only all the way down; a kernel before 5.12 can do it for the topmost mount alone."""
+    attr = _MountAttr(_ATTR_RDONLY | _ATTR_NOSUID | _ATTR_NODEV, 0, 0, 0)
+    try:
+        kernel.syscall(
+            "mount_setattr",
+            ctypes.c_int(_AT_FDCWD),
+            ctypes.c_char_p(target.encode()),
+            ctypes.c_uint(_AT_RECURSIVE),
+            ctypes.byref(attr),
+            ctypes.c_size_t(ctypes.sizeof(attr)),
+        )
+    except OSError:
         given = os.statvfs(target).f_flag
-        flags = kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | kernel.MS_NOSUID
+        flags = kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | _SAFE
         for bit, flag in _LOCKED.items():
             if given & bit:
                 flags |= flag
-        kernel.mount("none", target, "", flags | kernel.MS_NODEV)
+        kernel.mount("none", target, "", flags)

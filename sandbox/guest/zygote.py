@@ -49,7 +49,7 @@ class Zygote:
         self._confinement = confinement
         self._runs: dict[int, _Run] = {}
         self._loop = Loop(
-            link, on_frame=lambda _frame: None, on_link=self._on_link, on_exit=self._on_exit
+            link, on_frame=lambda _frame: None, on_link=self._on_link, on_exit=self._on_exit, on_stop=confinement.end_all
         )
         self._base_bytes = address_space()
         self._null = os.open(os.devnull, os.O_RDWR)

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import anyio
 import pytest
+from pytest_httpserver import HTTPServer
+from werkzeug import Response
 
 from agent.llm.base import Message, ModelConfigError, ModelError, ModelRequest
 from agent.llm.local import LocalModel
@@ -130,6 +132,35 @@ async def test_a_file_that_is_no_model(weights: Path, tmp_path: Path) -> None:
     model = LocalModel(str(path))
     with pytest.raises(ModelError, match="the embedded server does not start"):
         await model.complete(ASK)
+    await model.aclose()
+
+
+@pytest.mark.anyio
+async def test_a_download_on_first_use_stops_when_we_are_cancelled(
+    httpserver: HTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("xllamacpp")
+    monkeypatch.setenv("REGREEN_CACHE_DIR", str(tmp_path))
+
+    def drip() -> Iterator[bytes]:
+        for _ in range(100):
+            yield b"GGUF" * 1000
+            time.sleep(0.02)
+
+    httpserver.expect_request("/slow.gguf").respond_with_handler(lambda _: Response(drip()))
+    told: list[int] = []
+    url = httpserver.url_for("/slow.gguf")
+    model = LocalModel(url, progress=lambda done, _: told.append(done))
+    start = time.monotonic()
+    with anyio.move_on_after(0.5) as scope:
+        await model.complete(ASK)
+    assert scope.cancelled_caught
+    assert time.monotonic() - start < 1.5
+    assert told[-1] > 0
+    await anyio.sleep(0.2)
+    before = len(told)
+    await anyio.sleep(0.2)
+    assert len(told) == before
     await model.aclose()
 
 

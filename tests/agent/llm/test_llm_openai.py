@@ -32,7 +32,7 @@ KEY = "sk-very-secret-0123456789"
 QUICK = RetryPolicy(attempts=3, wait_initial=0.01, wait_max=0.02, retry_after_max=2.0)
 ASK = ModelRequest(messages=(Message(role="user", content="x" * 40),), task_id="t", max_tokens=50)
 Wire = Any
-"""The helpers of conftest.py, handed over by the `wire` fixture."""
+"""What conftest.py spells answers with, handed over by the `wire` fixture."""
 
 
 @asynccontextmanager

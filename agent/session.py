@@ -1,0 +1,140 @@
+"""Opens what a run needs, in order, and closes it again: sandbox, cache, verifier, model."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from agent import events
+from agent.budget import Ledger
+from agent.journal import Journal
+from agent.llm.base import Model
+from agent.llm.prices import Price, price_of, require_price
+from agent.llm.registry import Progress, create_model
+from agent.loop import Sampling, Searcher
+from agent.search.base import StrategyOptions
+from agent.search.registry import create_strategy
+from agent.settings import Settings
+from sandbox.base import Sandbox
+from sandbox.jobs import Limits
+from sandbox.registry import SandboxOptions, choose_sandbox
+from tasks.model import Task
+from verifiers.cache import VerdictCache, default_cache_path
+from verifiers.verifier import Verifier, merge_limits
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """An open sandbox with its verifier.
+
+    Attributes:
+        sandbox: open.
+        why: why it is this one.
+        verifier: over it.
+    """
+
+    sandbox: Sandbox
+    why: str
+    verifier: Verifier
+
+
+@asynccontextmanager
+async def open_bench(settings: Settings, tasks: Iterable[Task]) -> AsyncIterator[Bench]:
+    """Opens the sandbox that the settings ask for, fit for the tasks.
+
+    Raises:
+        SandboxUnavailableError: it can't be had; the message says what to do.
+    """
+    known = list(tasks)
+    requirements = {item for task in known for item in task.public().requirements}
+    options = SandboxOptions(
+        slots=settings.slots,
+        isolation=settings.isolation,
+        limits=_largest(settings.limits, known),
+        requirements=tuple(sorted(requirements)),
+        image=settings.image,
+        base=settings.base_image,
+        runtime=settings.runtime,
+        allow_reduced=settings.allow_reduced_isolation,
+    )
+    sandbox, why = await choose_sandbox(settings.sandbox, options)
+    async with sandbox:
+        cache = VerdictCache(default_cache_path()) if settings.cache else None
+        try:
+            verifier = Verifier(sandbox, cache=cache, limits=settings.limits, seed=settings.seed)
+            yield Bench(sandbox, why, verifier)
+        finally:
+            if cache is not None:
+                cache.close()
+
+
+@asynccontextmanager
+async def open_model(
+    settings: Settings, *, progress: Progress | None = None
+) -> AsyncIterator[tuple[Model, Price | None]]:
+    """Makes the model that the settings name, with its price where one is known.
+
+    Raises:
+        ModelConfigError: unknown model, or a limit on money and no price.
+    """
+    price = price_of(settings.model, settings.prices)
+    if settings.max_cost is not None:
+        price = require_price(settings.model, settings.prices)
+    model = create_model(
+        settings.model,
+        base_url=settings.base_url,
+        api_key=settings.api_key,
+        timeout_seconds=settings.model_timeout,
+        progress=progress,
+    )
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(model.aclose)
+        yield model, price
+
+
+def make_searcher(
+    settings: Settings,
+    bench: Bench,
+    model: Model,
+    price: Price | None,
+    *,
+    journal: Journal | None,
+    listener: events.Listener,
+    ledger: Ledger,
+    concurrency: int,
+) -> Searcher:
+    """The searcher that the settings describe.
+
+    Raises:
+        UnknownStrategyError: no strategy of that name.
+    """
+    strategy = create_strategy(
+        settings.strategy,
+        StrategyOptions(
+            n=settings.n, temperature=settings.temperature, exhaustive=settings.exhaustive
+        ),
+    )
+    return Searcher(
+        model=model,
+        verifier=bench.verifier,
+        strategy=strategy,
+        ledger=ledger,
+        journal=journal,
+        price=price,
+        sampling=Sampling(max_tokens=settings.max_tokens, top_p=settings.top_p, seed=settings.seed),
+        concurrency=concurrency,
+        confirm=settings.confirm,
+        listener=listener,
+    )
+
+
+def _largest(limits: Limits, tasks: Iterable[Task]) -> Limits:
+    """Limits that are enough for every task, to size the sandbox by."""
+    merged = [merge_limits(limits, task.public().limits) for task in tasks] or [limits]
+    return limits.model_copy(
+        update={
+            name: max(getattr(one, name) for one in merged)
+            for name in ("memory_mb", "pids", "file_mb", "wall_seconds", "cpu_seconds")
+        }
+    )

@@ -1,0 +1,198 @@
+"""Every setting, from the first that has it: flag, `REGREEN_*`, `[tool.regreen]`, default."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    PyprojectTomlConfigSettingsSource,
+    SettingsConfigDict,
+)
+
+from agent.budget import Budget
+from agent.llm.prices import Price
+from sandbox.jobs import Isolation, Limits
+
+_DEPTH = 8
+"""Folders above the current one in which a pyproject.toml is looked for."""
+
+
+class SettingsError(Exception):
+    """A setting is wrong. The message is one line: which, where from, what is allowed."""
+
+
+class Settings(BaseSettings):
+    """All settings of a run.
+
+    Attributes:
+        model: full name, such as `openai/gpt-x` or `local/smollm2-135m`.
+        base_url: address of an OpenAI-compatible server.
+        api_key: for the model; the provider's own variable is used if this isn't set.
+        model_timeout: seconds for one answer of the model.
+        strategy: name of the search algorithm.
+        n: samples a task at the most.
+        temperature: of sampling.
+        top_p: nucleus mass of sampling.
+        max_tokens: tokens out a sample at the most.
+        seed: of everything random.
+        concurrency: calls to the model at a time; `None` for what suits the model.
+        exhaustive: draw all `n` even after a verified pass.
+        confirm: judge a pass again in a fresh sandbox before it counts.
+        cache: use verdicts known from before.
+        sandbox: `auto`, `docker`, `local`, or another that is installed.
+        isolation: `slot` or `container`.
+        slots: programs at a time.
+        image: a container image to use as it is.
+        base_image: base of the image that is built.
+        runtime: the engine's runtime.
+        allow_reduced_isolation: accept less than full isolation.
+        cpu_seconds: see `sandbox.Limits`, as for the next four.
+        budget_samples: samples of the whole run.
+        budget_tokens: tokens in and out of the whole run.
+        max_cost: dollars of the whole run.
+        max_seconds: wall time of the whole run.
+        max_sandbox_seconds: run time of all candidates.
+        runs: folder of run folders.
+        prices: dollars per million tokens by model name.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="REGREEN_",
+        pyproject_toml_table_header=("tool", "regreen"),
+        pyproject_toml_depth=_DEPTH,
+        extra="forbid",
+        frozen=True,
+    )
+
+    model: str = "local/smollm2-135m"
+    base_url: str | None = None
+    api_key: SecretStr | None = None
+    model_timeout: float = Field(default=300.0, gt=0)
+    strategy: str = "best-of-n"
+    n: int = Field(default=10, ge=1)
+    temperature: float = Field(default=0.8, ge=0, le=5)
+    top_p: float = Field(default=0.95, gt=0, le=1)
+    max_tokens: int = Field(default=1024, ge=1)
+    seed: int = 0
+    concurrency: int | None = Field(default=None, ge=1)
+    exhaustive: bool = False
+    confirm: bool = True
+    cache: bool = True
+    sandbox: str = "auto"
+    isolation: Isolation = Isolation.SLOT
+    slots: int | None = Field(default=None, ge=1)
+    image: str | None = None
+    base_image: str | None = None
+    runtime: str | None = None
+    allow_reduced_isolation: bool = False
+    cpu_seconds: float = Field(default=Limits().cpu_seconds, gt=0)
+    wall_seconds: float = Field(default=Limits().wall_seconds, gt=0)
+    memory_mb: int = Field(default=Limits().memory_mb, ge=16)
+    pids: int = Field(default=Limits().pids, ge=1)
+    output_bytes: int = Field(default=Limits().output_bytes, ge=1)
+    file_mb: int = Field(default=Limits().file_mb, ge=0)
+    budget_samples: int | None = Field(default=None, ge=0)
+    budget_tokens: int | None = Field(default=None, ge=0)
+    max_cost: float | None = Field(default=None, ge=0)
+    max_seconds: float | None = Field(default=None, gt=0)
+    max_sandbox_seconds: float | None = Field(default=None, gt=0)
+    runs: Path | None = None
+    prices: dict[str, Price] = Field(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then the environment, then pyproject.toml; no dotenv file, no secrets folder."""
+        return init_settings, env_settings, PyprojectTomlConfigSettingsSource(settings_cls)
+
+    @property
+    def limits(self) -> Limits:
+        """What one program may use, unless its task says otherwise."""
+        return Limits(
+            cpu_seconds=self.cpu_seconds,
+            wall_seconds=max(self.wall_seconds, self.cpu_seconds),
+            memory_mb=self.memory_mb,
+            pids=self.pids,
+            output_bytes=self.output_bytes,
+            file_mb=self.file_mb,
+        )
+
+    @property
+    def budget(self) -> Budget:
+        """What the whole run may spend."""
+        return Budget(
+            samples=self.budget_samples,
+            tokens=self.budget_tokens,
+            cost=self.max_cost,
+            wall_seconds=self.max_seconds,
+            sandbox_seconds=self.max_sandbox_seconds,
+        )
+
+    @property
+    def calls_at_a_time(self) -> int:
+        """Calls to the model at a time: the embedded one has a single thread."""
+        if self.concurrency is not None:
+            return self.concurrency
+        return 1 if self.model.startswith("local/") else 4
+
+
+Origin = Literal["flag", "environment", "pyproject.toml", "default"]
+
+
+def load_settings(flags: dict[str, Any] | None = None) -> Settings:
+    """The settings in force.
+
+    Args:
+        flags: what was given on the command line; `None` values weren't.
+
+    Raises:
+        SettingsError: a value is not allowed, or pyproject.toml can't be read.
+    """
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise SettingsError(_explain(error, given)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"pyproject.toml: {error}") from None
+
+
+def origins(flags: dict[str, Any] | None = None) -> dict[str, Origin]:
+    """Where each setting's value comes from."""
+    given = {name for name, value in (flags or {}).items() if value is not None}
+    environment = EnvSettingsSource(Settings)()
+    file = PyprojectTomlConfigSettingsSource(Settings)()
+
+    def origin(name: str) -> Origin:
+        if name in given:
+            return "flag"
+        if name in environment:
+            return "environment"
+        return "pyproject.toml" if name in file else "default"
+
+    return {name: origin(name) for name in Settings.model_fields}
+
+
+def _explain(error: ValidationError, flags: dict[str, Any]) -> str:
+    first = error.errors()[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(Settings.model_fields)
+        return f"[tool.regreen] in pyproject.toml: unknown setting {name!r}; known are {known}"
+    where = {"flag": f"--{name.replace('_', '-')}", "environment": f"REGREEN_{name.upper()}"}.get(
+        origins(flags).get(name, ""), f"{name} in [tool.regreen]"
+    )
+    shown = "" if name == "api_key" else f" (given: {first.get('input')!r})"
+    return f"{where}: {first['msg'].lower()}{shown}"

@@ -1,0 +1,148 @@
+"""Solves single tasks: a search, and what a person wants to know of its result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from agent import events
+from agent.budget import Ledger
+from agent.journal import Journal
+from agent.llm.base import Model
+from agent.llm.prices import Price
+from agent.loop import SearchResult
+from agent.session import Bench, make_searcher, open_bench, open_model
+from agent.settings import Settings
+from tasks.model import Task
+from verifiers.verdict import Verdict
+
+
+class NoTestsError(Exception):
+    """A task has no test to verify anything by. One line."""
+
+
+class Solution(BaseModel):
+    """What came of one task.
+
+    Attributes:
+        task_id: of the task.
+        solved: whether the program passed every test of the request.
+        program: the chosen program; empty if nothing was drawn.
+        verdict: on it, `None` if nothing was drawn.
+        samples: completions drawn.
+        tokens_in: of all samples.
+        tokens_out: of all samples.
+        tokens_estimated: whether some token counts are estimates.
+        cost: dollars; 0 for models that cost nothing, `None` where no price is known.
+        seconds: of the model's calls, summed.
+        stopped: why the search ended: `verified`, `drawn`, `bank`, `budget`.
+        detail: more about it, for `budget`.
+        isolation: the level the candidates ran at.
+        reduced: whether that is less than full isolation.
+        incidents: verdicts that disagreed.
+        run: the run's id, if it was recorded.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    task_id: str
+    solved: bool
+    program: str
+    verdict: Verdict | None
+    samples: int
+    tokens_in: int
+    tokens_out: int
+    tokens_estimated: bool
+    cost: float | None
+    seconds: float
+    stopped: str
+    detail: str
+    isolation: str
+    reduced: bool
+    incidents: tuple[str, ...] = ()
+    run: str = ""
+
+
+async def solve_task(
+    task: Task,
+    settings: Settings,
+    *,
+    bench: Bench,
+    model: Model,
+    price: Price | None,
+    ledger: Ledger | None = None,
+    journal: Journal | None = None,
+    listener: events.Listener = events.ignore,
+    run: str = "",
+) -> Solution:
+    """Searches for a program that passes all tests of a task (protocol `given`).
+
+    Raises:
+        NoTestsError: it has none.
+        ModelError: the model can't be used.
+        SandboxError: the sandbox can't be had.
+    """
+    public = task.given()
+    if not public.visible:
+        raise NoTestsError(
+            f"{task.id} has no tests, so nothing can be verified: give some with --tests"
+        )
+    own = Ledger(settings.budget if ledger is None else settings.budget.__class__(), ledger)
+    searcher = make_searcher(
+        settings,
+        bench,
+        model,
+        price,
+        journal=journal,
+        listener=listener,
+        ledger=own,
+        concurrency=settings.calls_at_a_time,
+    )
+    result = await searcher.search(public)
+    return _solution(result, own, bench, price, run)
+
+
+def _solution(
+    result: SearchResult, ledger: Ledger, bench: Bench, price: Price | None, run: str
+) -> Solution:
+    spent = ledger.spent
+    chosen = result.chosen
+    return Solution(
+        task_id=result.task_id,
+        solved=result.passed,
+        program=chosen.program if chosen else "",
+        verdict=chosen.verdict if chosen else None,
+        samples=spent.samples,
+        tokens_in=spent.tokens_in,
+        tokens_out=spent.tokens_out,
+        tokens_estimated=spent.estimated,
+        cost=spent.cost if price is not None else None,
+        seconds=spent.model_seconds,
+        stopped=result.stopped,
+        detail=result.detail,
+        isolation=bench.sandbox.level,
+        reduced=bench.sandbox.reduced,
+        incidents=tuple(result.incidents),
+        run=run,
+    )
+
+
+async def solve_alone(
+    task: Task, settings: Settings, *, listener: events.Listener = events.ignore
+) -> Solution:
+    """As `solve_task`, with a sandbox and a model opened for this task alone."""
+    async with open_bench(settings, [task]) as bench:
+        async with open_model(settings) as (model, price):
+            return await solve_task(
+                task, settings, bench=bench, model=model, price=price, listener=listener
+            )
+
+
+def read_task(reference: str | Path | Task, *, tests: tuple[Path, ...] = ()) -> Task:
+    """The task that a caller means: a task as it is, or whatever `tasks.load_task` takes."""
+    if isinstance(reference, Task):
+        return reference
+    from tasks import load_task
+
+    return load_task(str(reference), tests=tests)

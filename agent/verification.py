@@ -1,0 +1,252 @@
+"""Verifies programs that exist already: no model, whole files of samples, order kept."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import anyio
+from pydantic import BaseModel
+
+from agent.session import Bench
+from agent.statistics import pass_at_ks, usual_ks
+from sandbox.outcome import Outcome
+from tasks.model import Task, Tests, UnknownTaskError
+from tasks.suite import Suite
+from verifiers.extract import join_completion
+from verifiers.verdict import Verdict
+
+_AHEAD = 64
+"""Programs that may be judged ahead of the one whose turn it is; bounds memory."""
+
+_ROW_FORMS = '"task_id" and one of "solution", "completion" or "samples"'
+
+
+class SamplesError(Exception):
+    """A file of samples can't be used. One line with file and line number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One program to verify."""
+
+    task: Task
+    program: str
+    row: int
+
+
+class VerifiedRow(BaseModel):
+    """One program's verdict, as it is printed."""
+
+    task_id: str
+    passed: bool
+    outcome: Outcome
+    reward: float
+    tests: list[dict[str, Any]]
+    trust: str
+    isolation: str
+    seconds: float
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a batch amounts to; grows as rows come."""
+
+    began: float = field(default_factory=time.monotonic)
+    total: int = 0
+    passed: int = 0
+    outcomes: dict[str, int] = field(default_factory=dict)
+    by_task: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def add(self, task_id: str, verdict: Verdict) -> None:
+        """Counts one verdict."""
+        self.total += 1
+        self.passed += verdict.passed
+        name = str(verdict.outcome)
+        self.outcomes[name] = self.outcomes.get(name, 0) + 1
+        drawn, right = self.by_task.get(task_id, (0, 0))
+        self.by_task[task_id] = drawn + 1, right + verdict.passed
+
+    def summary(self) -> dict[str, Any]:
+        """The closing object of a batch."""
+        seconds = time.monotonic() - self.began
+        counts = list(self.by_task.values())
+        fewest = min((drawn for drawn, _ in counts), default=0)
+        values, intervals = pass_at_ks(counts, usual_ks(fewest))
+        return {
+            "total": self.total,
+            "passed": self.passed,
+            "tasks": len(self.by_task),
+            "outcomes": dict(sorted(self.outcomes.items())),
+            "seconds": seconds,
+            "candidates_per_second": self.total / seconds if seconds > 0 else 0.0,
+            "pass_at_k": values,
+            "pass_at_k_interval": intervals,
+        }
+
+
+def read_samples(path: Path, suite: Suite) -> Iterator[Sample]:
+    """The programs of a JSONL file, plain or gzipped, in order.
+
+    Raises:
+        SamplesError: a row is malformed, or names a task that the suite lacks.
+    """
+    with _open_rows(path) as rows:
+        for number, line in enumerate(rows, start=1):
+            if line.strip():
+                yield from _row_samples(line, suite, path, number)
+
+
+@contextmanager
+def _open_rows(path: Path) -> Iterator[IO[str]]:
+    try:
+        file: IO[str] = (
+            gzip.open(path, "rt", encoding="utf-8", errors="surrogatepass")
+            if path.suffix == ".gz"
+            else open(path, encoding="utf-8", errors="surrogatepass")
+        )
+    except OSError as error:
+        raise SamplesError(f"{path}: {error.strerror}") from None
+    with file:
+        try:
+            yield file
+        except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
+            raise SamplesError(f"{path}: not readable as text: {error}") from None
+
+
+def _row_samples(line: str, suite: Suite, path: Path, number: int) -> Iterator[Sample]:
+    where = f"{path}, line {number}"
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise SamplesError(f"{where}: no JSON ({error}); a row has {_ROW_FORMS}") from None
+    if not isinstance(row, dict) or not isinstance(row.get("task_id"), str):
+        raise SamplesError(f"{where}: a row has {_ROW_FORMS}")
+    try:
+        task = suite.get(row["task_id"])
+    except UnknownTaskError as error:
+        raise SamplesError(f"{where}: {error}") from None
+    for program in _programs(row, task, where):
+        yield Sample(task, program, number)
+
+
+def _programs(row: dict[str, Any], task: Task, where: str) -> list[str]:
+    if "samples" in row:
+        prompt = row.get("prompt", task.public().prompt)
+        samples = row["samples"]
+        if not isinstance(samples, list) or not isinstance(prompt, str):
+            raise SamplesError(f"{where}: samples is a list of texts, and prompt a text")
+        programs = [join_completion(prompt, text) for text in samples if isinstance(text, str)]
+        if len(programs) != len(samples):
+            raise SamplesError(f"{where}: samples is a list of texts")
+        return programs
+    for name in ("solution", "completion"):
+        if name in row:
+            if not isinstance(row[name], str):
+                raise SamplesError(f"{where}: {name} is a text")
+            if name == "solution":
+                return [row[name]]
+            return [join_completion(task.public().prompt, row[name])]
+    raise SamplesError(f"{where}: a row has {_ROW_FORMS}")
+
+
+RowListener = Callable[[VerifiedRow], None]
+
+
+async def verify_samples(
+    samples: Iterator[Sample], bench: Bench, *, tally: Tally, give: RowListener
+) -> None:
+    """Judges all samples, as many at a time as the sandbox has slots.
+
+    Args:
+        samples: read as they are needed.
+        bench: an open sandbox with its verifier.
+        tally: counts every verdict.
+        give: called with each row, in the samples' order.
+
+    Raises:
+        SamplesError: a row can't be used; the rows before it have been given.
+        SandboxError: the sandbox can't be had.
+    """
+    batch = _Batch(samples, bench, tally, give)
+    async with anyio.create_task_group() as workers:
+        for _ in range(bench.sandbox.slots + 1):
+            workers.start_soon(batch.work)
+    if batch.fault is not None:
+        raise batch.fault
+
+
+class _Batch:
+    """Samples under way; rows wait here for their turn."""
+
+    def __init__(
+        self, samples: Iterator[Sample], bench: Bench, tally: Tally, give: RowListener
+    ) -> None:
+        self._queue = enumerate(samples)
+        self._bench = bench
+        self._tally = tally
+        self._give = give
+        self._room = anyio.Semaphore(_AHEAD)
+        self._verdicts: dict[int, tuple[Sample, Verdict]] = {}
+        self._tests: dict[str, tuple[Tests, ...]] = {}
+        self._turn = 0
+        self.fault: SamplesError | None = None
+
+    async def work(self) -> None:
+        """Judges one sample after the other until there is none left."""
+        while True:
+            await self._room.acquire()
+            found = self._take()
+            if found is None:
+                self._room.release()
+                return
+            number, sample = found
+            self._verdicts[number] = sample, await self._judge(sample)
+            while self._turn in self._verdicts:
+                done, verdict = self._verdicts.pop(self._turn)
+                self._turn += 1
+                self._room.release()
+                self._tally.add(done.task.id, verdict)
+                self._give(row_of(done.task.id, verdict))
+
+    def _take(self) -> tuple[int, Sample] | None:
+        if self.fault is not None:
+            return None
+        try:
+            return next(self._queue, None)
+        except SamplesError as error:
+            self.fault = error
+            return None
+
+    async def _judge(self, sample: Sample) -> Verdict:
+        task = sample.task
+        if task.id not in self._tests:
+            self._tests[task.id] = task.scoring()
+        return await self._bench.verifier.verify(
+            task.public(), sample.program, tests=self._tests[task.id]
+        )
+
+
+def row_of(task_id: str, verdict: Verdict) -> VerifiedRow:
+    """The row that is printed for a verdict."""
+    return VerifiedRow(
+        task_id=task_id,
+        passed=verdict.passed,
+        outcome=verdict.outcome,
+        reward=verdict.reward,
+        tests=[
+            {"name": test.name, "outcome": str(test.outcome), "detail": test.detail}
+            for test in verdict.tests
+        ],
+        trust=verdict.trust,
+        isolation=verdict.isolation,
+        seconds=verdict.seconds,
+        detail=verdict.detail,
+    )
