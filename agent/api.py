@@ -123,8 +123,8 @@ async def aevaluate(
     what = {"command": "eval", "suite": str(suite), "protocol": str(decided)}
     run = Run.resume(chosen, what, resume) if resume else Run.start(chosen, what)
     try:
-        async with open_bench(chosen, tasks) as bench:
-            async with open_model(chosen) as (model, price):
+        async with open_model(chosen) as (model, price):
+            async with open_bench(chosen, tasks) as bench:
                 return await Evaluation(
                     settings=chosen,
                     protocol=decided,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from agent import events
 from agent.budget import Ledger
@@ -13,7 +14,7 @@ from agent.llm.base import Model
 from agent.llm.prices import Price, price_of, require_price
 from agent.llm.registry import Progress, create_model
 from agent.loop import Sampling, Searcher
-from agent.search.base import StrategyOptions
+from agent.search.base import Strategy, StrategyOptions
 from agent.search.registry import create_strategy
 from agent.settings import Settings
 from sandbox.base import Sandbox
@@ -75,9 +76,13 @@ async def open_model(
 ) -> AsyncIterator[tuple[Model, Price | None]]:
     """Makes the model that the settings name, with its price where one is known.
 
+    Nothing is started or fetched yet, so this goes before the sandbox: a wrong word costs no wait.
+
     Raises:
         ModelConfigError: unknown model, or a limit on money and no price.
+        UnknownStrategyError: no strategy of the name that the settings give.
     """
+    make_strategy(settings)
     price = price_of(settings.model, settings.prices)
     if settings.max_cost is not None:
         price = require_price(settings.model, settings.prices)
@@ -91,6 +96,18 @@ async def open_model(
     async with AsyncExitStack() as stack:
         stack.push_async_callback(model.aclose)
         yield model, price
+
+
+def make_strategy(settings: Settings) -> Strategy[Any]:
+    """The strategy that the settings describe.
+
+    Raises:
+        UnknownStrategyError: there is none of that name.
+    """
+    options = StrategyOptions(
+        n=settings.n, temperature=settings.temperature, exhaustive=settings.exhaustive
+    )
+    return create_strategy(settings.strategy, options)
 
 
 def make_searcher(
@@ -109,16 +126,10 @@ def make_searcher(
     Raises:
         UnknownStrategyError: no strategy of that name.
     """
-    strategy = create_strategy(
-        settings.strategy,
-        StrategyOptions(
-            n=settings.n, temperature=settings.temperature, exhaustive=settings.exhaustive
-        ),
-    )
     return Searcher(
         model=model,
         verifier=bench.verifier,
-        strategy=strategy,
+        strategy=make_strategy(settings),
         ledger=ledger,
         journal=journal,
         price=price,

@@ -132,8 +132,8 @@ async def solve_alone(
     task: Task, settings: Settings, *, listener: events.Listener = events.ignore
 ) -> Solution:
     """As `solve_task`, with a sandbox and a model opened for this task alone."""
-    async with open_bench(settings, [task]) as bench:
-        async with open_model(settings) as (model, price):
+    async with open_model(settings) as (model, price):
+        async with open_bench(settings, [task]) as bench:
             return await solve_task(
                 task, settings, bench=bench, model=model, price=price, listener=listener
             )

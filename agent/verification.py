@@ -34,11 +34,17 @@ class SamplesError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One program to verify."""
+    """One program to verify.
+
+    Attributes:
+        task: what it is for.
+        program: whole.
+        echo: what its row said, to be said again beside the verdict.
+    """
 
     task: Task
     program: str
-    row: int
+    echo: dict[str, Any]
 
 
 class VerifiedRow(BaseModel):
@@ -74,9 +80,14 @@ class Tally:
         drawn, right = self.by_task.get(task_id, (0, 0))
         self.by_task[task_id] = drawn + 1, right + verdict.passed
 
+    @property
+    def seconds(self) -> float:
+        """Wall time so far."""
+        return time.monotonic() - self.began
+
     def summary(self) -> dict[str, Any]:
         """The closing object of a batch."""
-        seconds = time.monotonic() - self.began
+        seconds = self.seconds
         counts = list(self.by_task.values())
         fewest = min((drawn for drawn, _ in counts), default=0)
         values, intervals = pass_at_ks(counts, usual_ks(fewest))
@@ -90,6 +101,26 @@ class Tally:
             "pass_at_k": values,
             "pass_at_k_interval": intervals,
         }
+
+
+def single_solution(path: Path, suite: Suite) -> Sample:
+    """The one program in a file, for a suite of one task.
+
+    Raises:
+        SamplesError: the file is empty or no text, or the suite has several tasks.
+    """
+    if len(suite) != 1:
+        raise SamplesError(f"--solution goes with one task, and {suite.name} has {len(suite)}")
+    try:
+        program = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise SamplesError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SamplesError(f"{path}: no text; a program in UTF-8 was expected") from None
+    if not program.strip():
+        raise SamplesError(f"{path}: empty; a whole program was expected")
+    task = next(iter(suite))
+    return Sample(task, program, {"task_id": task.id})
 
 
 def read_samples(path: Path, suite: Suite) -> Iterator[Sample]:
@@ -106,19 +137,14 @@ def read_samples(path: Path, suite: Suite) -> Iterator[Sample]:
 
 @contextmanager
 def _open_rows(path: Path) -> Iterator[IO[str]]:
+    opened = gzip.open if path.suffix == ".gz" else open
     try:
-        file: IO[str] = (
-            gzip.open(path, "rt", encoding="utf-8", errors="surrogatepass")
-            if path.suffix == ".gz"
-            else open(path, encoding="utf-8", errors="surrogatepass")
-        )
+        with opened(path, "rt", encoding="utf-8", errors="surrogatepass") as file:
+            yield file
+    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
+        raise SamplesError(f"{path}: not readable as text: {error}") from None
     except OSError as error:
         raise SamplesError(f"{path}: {error.strerror}") from None
-    with file:
-        try:
-            yield file
-        except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
-            raise SamplesError(f"{path}: not readable as text: {error}") from None
 
 
 def _row_samples(line: str, suite: Suite, path: Path, number: int) -> Iterator[Sample]:
@@ -133,8 +159,12 @@ def _row_samples(line: str, suite: Suite, path: Path, number: int) -> Iterator[S
         task = suite.get(row["task_id"])
     except UnknownTaskError as error:
         raise SamplesError(f"{where}: {error}") from None
-    for program in _programs(row, task, where):
-        yield Sample(task, program, number)
+    programs = _programs(row, task, where)
+    if "samples" not in row:
+        yield Sample(task, programs[0], row)
+        return
+    for place, program in enumerate(programs):
+        yield Sample(task, program, {"task_id": row["task_id"], "sample": place})
 
 
 def _programs(row: dict[str, Any], task: Task, where: str) -> list[str]:
@@ -157,7 +187,7 @@ def _programs(row: dict[str, Any], task: Task, where: str) -> list[str]:
     raise SamplesError(f"{where}: a row has {_ROW_FORMS}")
 
 
-RowListener = Callable[[VerifiedRow], None]
+RowListener = Callable[[Sample, VerifiedRow], None]
 
 
 async def verify_samples(
@@ -214,7 +244,7 @@ class _Batch:
                 self._turn += 1
                 self._room.release()
                 self._tally.add(done.task.id, verdict)
-                self._give(row_of(done.task.id, verdict))
+                self._give(done, row_of(done.task.id, verdict))
 
     def _take(self) -> tuple[int, Sample] | None:
         if self.fault is not None:

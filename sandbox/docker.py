@@ -125,8 +125,9 @@ class DockerSandbox:
             if self._pool is not None:
                 await self._pool.__aexit__(kind, error, trace)
         finally:
-            if self._client is not None:
-                self._client.close()
+            client, self._client = self._client, None
+            if client is not None:
+                client.close()
 
     async def run(self, job: Job, *, fresh: bool = False) -> Report:
         """Runs one job; see `sandbox.base.Sandbox.run`."""

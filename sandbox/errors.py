@@ -16,5 +16,9 @@ class SandboxUnavailableError(SandboxError):
     """This backend can't be had on this machine; the message says what to do."""
 
 
+class UnknownSandboxError(SandboxUnavailableError):
+    """There is no backend of that name; the message lists the known ones."""
+
+
 class CellLostError(SandboxError):
     """A judge's server or a zygote ended while a run was in it."""

@@ -19,6 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.abc import Process, TaskGroup
@@ -31,6 +32,9 @@ from .launch import Grant, Layout
 from .layers import judge_layer, requirements_layer
 from .pool import Pool, default_slots
 from .program import guest_version
+
+if TYPE_CHECKING:
+    from .registry import SandboxOptions
 
 REDUCED_FLAG = "--allow-reduced-isolation"
 
@@ -281,3 +285,14 @@ class ProcessStream:
         if self._process.returncode is None:
             self._process.kill()
         await self._process.aclose()
+
+
+def build(options: SandboxOptions) -> LocalSandbox:
+    """From what the user set."""
+    return LocalSandbox(
+        slots=options.slots,
+        isolation=options.isolation,
+        limits=options.limits,
+        allow_reduced=options.allow_reduced,
+        requirements=options.requirements,
+    )

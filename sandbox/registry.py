@@ -11,7 +11,7 @@ import anyio
 from pydantic import BaseModel, ConfigDict, Field
 
 from .base import Sandbox
-from .errors import SandboxUnavailableError
+from .errors import SandboxUnavailableError, UnknownSandboxError
 from .jobs import Isolation, Limits
 
 ENTRY_POINT_GROUP = "regreen.sandboxes"
@@ -62,16 +62,14 @@ def create_sandbox(name: str, options: SandboxOptions) -> Sandbox:
     """The sandbox of a name, not yet open.
 
     Raises:
-        SandboxUnavailableError: there is none of that name.
+        UnknownSandboxError: there is none of that name.
     """
     if name in _BUILT_IN:
         module, _, attribute = _BUILT_IN[name].partition(":")
         return cast(SandboxBuilder, getattr(import_module(module), attribute))(options)
     for point in entry_points(group=ENTRY_POINT_GROUP, name=name):
         return cast(SandboxBuilder, point.load())(options)
-    raise SandboxUnavailableError(
-        f"unknown sandbox {name!r}: known are {', '.join(sandbox_names())}"
-    )
+    raise UnknownSandboxError(f"unknown sandbox {name!r}: known are {', '.join(sandbox_names())}")
 
 
 async def choose_sandbox(name: str, options: SandboxOptions) -> tuple[Sandbox, str]:

@@ -108,11 +108,10 @@ class Loop:
         while True:
             timeout = None
             if self._deadlines:
-                timeout = max(
-                    0.0, min(due for due, _ in self._deadlines.values()) - time.monotonic()
-                )
-            for key, _events in self._selector.select(timeout):
-                key.data()
+                first = min(due for due, _ in self._deadlines.values())
+                timeout = max(0.0, first - time.monotonic())
+            for ready, _events in self._selector.select(timeout):
+                ready.data()
             self._reap()
             now = time.monotonic()
             for key in [key for key, (due, _) in self._deadlines.items() if due <= now]:

@@ -32,7 +32,7 @@ class Lost(BaseException):
         self.detail = detail
 
 
-class NotBuiltinError(TypeError):
+class NotBuiltinError(Exception):
     """A function's reply is no builtin value."""
 
 

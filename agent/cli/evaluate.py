@@ -1,0 +1,152 @@
+"""`regreen eval`: a suite in, numbers with intervals out."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from agent.cli import interrupt, options
+from agent.cli.exits import Exit, UsageError
+from agent.cli.show import Show
+from agent.evaluation import EvalReport, Evaluation, TaskScore, choose_protocol
+from agent.run import Run
+from agent.session import open_bench, open_model
+from agent.settings import Settings, load_settings
+from tasks import load_suite
+from tasks.model import Protocol, Task
+
+Reference = Annotated[str, typer.Argument(help="A suite's name or file.", metavar="SUITE")]
+Limit = Annotated[int | None, typer.Option(help="Only the first so many tasks.", min=1)]
+TaskIds = Annotated[
+    list[str] | None, typer.Option("--task-id", help="Only this task; may be repeated.")
+]
+WhichTests = Annotated[
+    Protocol | None,
+    typer.Option(
+        "--protocol",
+        help="given: all tests are seen. hidden: some only score. Default: hidden where there are.",
+    ),
+]
+
+
+def evaluate(
+    suite: Reference,
+    limit: Limit = None,
+    task_id: TaskIds = None,
+    protocol: WhichTests = None,
+    model: options.Model = None,
+    base_url: options.BaseUrl = None,
+    temperature: options.Temperature = None,
+    top_p: options.TopP = None,
+    max_tokens: options.MaxTokens = None,
+    model_timeout: options.ModelTimeout = None,
+    strategy: options.Strategy = None,
+    n: options.Samples = None,
+    exhaustive: options.Exhaustive = None,
+    seed: options.Seed = None,
+    concurrency: options.Concurrency = None,
+    confirm: options.Confirm = None,
+    budget_samples: options.BudgetSamples = None,
+    budget_tokens: options.BudgetTokens = None,
+    max_cost: options.MaxCost = None,
+    max_seconds: options.MaxSeconds = None,
+    max_sandbox_seconds: options.MaxSandboxSeconds = None,
+    sandbox: options.Sandbox = None,
+    isolation: options.IsolationLevel = None,
+    slots: options.Slots = None,
+    image: options.Image = None,
+    runtime: options.Runtime = None,
+    allow_reduced_isolation: options.AllowReduced = None,
+    cpu_seconds: options.CpuSeconds = None,
+    wall_seconds: options.WallSeconds = None,
+    memory_mb: options.MemoryMb = None,
+    cache: options.Cache = None,
+    runs: options.Runs = None,
+    resume: options.Resume = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Run a suite and report pass@k, cost and time."""
+    flags = {name: value for name, value in locals().items() if name in Settings.model_fields}
+    settings = load_settings(flags)
+    loaded = load_suite(suite)
+    tasks = [loaded.get(name) for name in task_id] if task_id else list(loaded)
+    tasks = tasks[:limit]
+    if not tasks:
+        raise UsageError(f"{suite} has no task to run")
+    decided = choose_protocol(protocol, loaded.hidden_refused, tasks)
+    what = {"command": "eval", "suite": suite, "protocol": str(decided)}
+    run = Run.resume(settings, what, resume) if resume else Run.start(settings, what)
+    try:
+        report = interrupt.run(
+            lambda: _evaluate(tasks, settings, decided, run, as_json=as_json, quiet=quiet)
+        )
+    finally:
+        run.close()
+    _print(report, str(run.folder), as_json=as_json)
+    return Exit.BUDGET if report.stopped.get("budget") else Exit.VERIFIED
+
+
+async def _evaluate(
+    tasks: list[Task],
+    settings: Settings,
+    protocol: Protocol,
+    run: Run,
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> EvalReport:
+    with Show(quiet=quiet, total=len(tasks)) as show:
+        show.step("starting the sandbox")
+
+        def scored(score: TaskScore) -> None:
+            show.score(score)
+            if as_json:
+                print(json.dumps(score.model_dump(mode="json")), flush=True)
+
+        async with open_model(settings, progress=show.downloaded) as (model, price):
+            async with open_bench(settings, tasks) as bench:
+                show.say(
+                    f"sandbox {bench.sandbox.level} ({bench.why}), model {settings.model}, "
+                    f"protocol {protocol}, run {run.id}"
+                )
+                return await Evaluation(
+                    settings=settings,
+                    protocol=protocol,
+                    bench=bench,
+                    model=model,
+                    price=price,
+                    run=run,
+                    listener=show.event,
+                    scored=scored,
+                ).evaluate(tasks)
+
+
+def _print(report: EvalReport, folder: str, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(report.summary()))
+        return
+    low, high = report.pass_at_1_interval
+    seen = {
+        Protocol.GIVEN: "all tests were part of the request",
+        Protocol.HIDDEN: "the search saw the examples only, hidden tests scored",
+    }[report.protocol]
+    print(f"{report.solved} of {report.tasks} tasks solved (protocol {report.protocol}: {seen})")
+    print(f"  pass@1 of the chosen program  {report.pass_at_1:.1%}  [{low:.1%}, {high:.1%}]")
+    for k, value in report.pass_at_k.items():
+        bottom, top = report.pass_at_k_interval[k]
+        print(f"  pass@{k:<4} of all samples       {value:.1%}  [{bottom:.1%}, {top:.1%}]")
+    print(f"  oracle (any drawn is right)   {report.oracle:.1%}")
+    few, many = report.mean_samples_interval
+    print(f"  samples a task                {report.mean_samples:.2f}  [{few:.2f}, {many:.2f}]")
+    about = "about " if report.tokens_estimated else ""
+    money = "unknown, no price" if report.cost is None else f"${report.cost:.4f}"
+    print(f"  tokens {about}{report.tokens_in} in, {report.tokens_out} out; cost {money}")
+    reduced = " — LESS than full isolation" if report.reduced else ""
+    print(f"  isolation {report.isolation}{reduced}, trust {report.trust}, {report.seconds:.1f} s")
+    if report.replayed or report.lost:
+        lost = f"; lost in mid-call: {', '.join(report.lost)}" if report.lost else ""
+        print(f"  resumed: {report.replayed} samples taken from the journal{lost}")
+    print(f"  run {report.run}: {folder}")

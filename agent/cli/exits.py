@@ -1,0 +1,80 @@
+"""Exit codes, and which error ends with which.
+
+0    verified; for `eval` and a batch `verify`: completed
+1    not verified
+2    usage or configuration
+3    infrastructure: sandbox, engine, model server, disk
+4    budget exhausted
+130  interrupted
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from agent.budget import BudgetExhaustedError
+from agent.evaluation import ProtocolError
+from agent.journal import JournalError
+from agent.llm.base import ModelConfigError, ModelError
+from agent.run import RunError
+from agent.search.registry import UnknownStrategyError
+from agent.settings import SettingsError
+from agent.solving import NoTestsError
+from agent.verification import SamplesError
+from sandbox.errors import SandboxError, UnknownSandboxError
+from tasks.model import TaskError
+
+
+class Exit(IntEnum):
+    """What the shell sees."""
+
+    VERIFIED = 0
+    NOT_VERIFIED = 1
+    USAGE = 2
+    INFRASTRUCTURE = 3
+    BUDGET = 4
+    INTERRUPTED = 130
+
+
+class UsageError(Exception):
+    """The command's words are off. One line."""
+
+
+class OutputError(Exception):
+    """A result can't be written where it was asked for. One line."""
+
+
+_CODES: tuple[tuple[type[Exception], Exit], ...] = (
+    (UsageError, Exit.USAGE),
+    (SettingsError, Exit.USAGE),
+    (TaskError, Exit.USAGE),
+    (SamplesError, Exit.USAGE),
+    (ProtocolError, Exit.USAGE),
+    (NoTestsError, Exit.USAGE),
+    (RunError, Exit.USAGE),
+    (UnknownStrategyError, Exit.USAGE),
+    (UnknownSandboxError, Exit.USAGE),
+    (ModelConfigError, Exit.USAGE),
+    (BudgetExhaustedError, Exit.BUDGET),
+    (OutputError, Exit.INFRASTRUCTURE),
+    (ModelError, Exit.INFRASTRUCTURE),
+    (SandboxError, Exit.INFRASTRUCTURE),
+    (JournalError, Exit.INFRASTRUCTURE),
+)
+
+
+def known_error(error: BaseException) -> tuple[Exception, Exit] | None:
+    """The error to tell the user of, and the code to end with; `None` for a fault of ours.
+
+    Of a group (task groups raise them) it is the first one that is known.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            found = known_error(part)
+            if found is not None:
+                return found
+        return None
+    for kind, code in _CODES:
+        if isinstance(error, kind):
+            return error, code
+    return None

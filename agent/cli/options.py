@@ -1,0 +1,130 @@
+"""The flags that commands share. `None` means: not given, so a lower source decides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sandbox.jobs import Isolation
+
+_MODEL = "Model"
+_SEARCH = "Search"
+_BUDGET = "Budget"
+_SANDBOX = "Sandbox"
+_OUTPUT = "Output"
+
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="PROVIDER/NAME: openai/gpt-x, local/smollm2-135m, replay/FILE.",
+        rich_help_panel=_MODEL,
+    ),
+]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(help="Address of an OpenAI-compatible server.", rich_help_panel=_MODEL),
+]
+Temperature = Annotated[
+    float | None, typer.Option(help="Sampling temperature.", rich_help_panel=_MODEL)
+]
+TopP = Annotated[float | None, typer.Option(help="Nucleus mass.", rich_help_panel=_MODEL)]
+MaxTokens = Annotated[
+    int | None, typer.Option(help="Tokens a sample at the most.", rich_help_panel=_MODEL)
+]
+ModelTimeout = Annotated[
+    float | None, typer.Option(help="Seconds for one answer.", rich_help_panel=_MODEL)
+]
+Strategy = Annotated[
+    str | None, typer.Option("--strategy", help="Search algorithm.", rich_help_panel=_SEARCH)
+]
+Samples = Annotated[
+    int | None,
+    typer.Option("--samples-per-task", "-n", help="Samples at the most.", rich_help_panel=_SEARCH),
+]
+Exhaustive = Annotated[
+    bool | None,
+    typer.Option("--exhaustive", help="Draw all, even after a pass.", rich_help_panel=_SEARCH),
+]
+Seed = Annotated[int | None, typer.Option(help="Of everything random.", rich_help_panel=_SEARCH)]
+Concurrency = Annotated[
+    int | None, typer.Option(help="Calls to the model at a time.", rich_help_panel=_SEARCH)
+]
+Confirm = Annotated[
+    bool | None,
+    typer.Option(
+        "--confirm/--no-confirm",
+        help="Judge a pass again in a fresh sandbox.",
+        rich_help_panel=_SEARCH,
+    ),
+]
+BudgetSamples = Annotated[
+    int | None, typer.Option(help="Samples of the whole run.", rich_help_panel=_BUDGET)
+]
+BudgetTokens = Annotated[
+    int | None, typer.Option(help="Tokens in and out of the run.", rich_help_panel=_BUDGET)
+]
+MaxCost = Annotated[
+    float | None, typer.Option(help="Dollars of the whole run.", rich_help_panel=_BUDGET)
+]
+MaxSeconds = Annotated[
+    float | None, typer.Option(help="Wall time of the whole run.", rich_help_panel=_BUDGET)
+]
+MaxSandboxSeconds = Annotated[
+    float | None, typer.Option(help="Run time of all candidates.", rich_help_panel=_BUDGET)
+]
+Sandbox = Annotated[
+    str | None, typer.Option("--sandbox", help="auto, docker, local.", rich_help_panel=_SANDBOX)
+]
+IsolationLevel = Annotated[
+    Isolation | None,
+    typer.Option("--isolation", help="A slot, or a container each.", rich_help_panel=_SANDBOX),
+]
+Slots = Annotated[int | None, typer.Option(help="Programs at a time.", rich_help_panel=_SANDBOX)]
+Image = Annotated[
+    str | None, typer.Option(help="A container image to use as it is.", rich_help_panel=_SANDBOX)
+]
+Runtime = Annotated[
+    str | None, typer.Option(help="The engine's runtime: runsc.", rich_help_panel=_SANDBOX)
+]
+AllowReduced = Annotated[
+    bool | None,
+    typer.Option(
+        "--allow-reduced-isolation",
+        help="Go on where the machine grants too little; every verdict says so.",
+        rich_help_panel=_SANDBOX,
+    ),
+]
+CpuSeconds = Annotated[
+    float | None, typer.Option(help="Cpu time of a program.", rich_help_panel=_SANDBOX)
+]
+WallSeconds = Annotated[
+    float | None, typer.Option(help="Wall time of a program.", rich_help_panel=_SANDBOX)
+]
+MemoryMb = Annotated[int | None, typer.Option(help="MiB of a program.", rich_help_panel=_SANDBOX)]
+Cache = Annotated[
+    bool | None,
+    typer.Option(
+        "--cache/--no-cache", help="Use verdicts known from before.", rich_help_panel=_SANDBOX
+    ),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="JSON on standard output.", rich_help_panel=_OUTPUT)
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=_OUTPUT)]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="Write there instead.", rich_help_panel=_OUTPUT),
+]
+Runs = Annotated[Path | None, typer.Option(help="Folder of run folders.", rich_help_panel=_OUTPUT)]
+Resume = Annotated[
+    str | None,
+    typer.Option(
+        "--resume",
+        help="Go on with a run: its id or folder; alone, the newest of the same kind.",
+        rich_help_panel=_OUTPUT,
+    ),
+]
