@@ -258,7 +258,7 @@ class _Batch:
     async def _judge(self, sample: Sample) -> Verdict:
         task = sample.task
         if task.id not in self._tests:
-            self._tests[task.id] = task.scoring()
+            self._tests[task.id] = task.all_tests()
         return await self._bench.verifier.verify(
             task.public(), sample.program, tests=self._tests[task.id]
         )

@@ -42,6 +42,7 @@ _READ = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime",
 _SERVER_MB = 256
 _STDERR = 2
 _HEADER = 8
+_READERS_SECONDS = 5.0
 
 
 class DockerSandbox:
@@ -103,7 +104,8 @@ class DockerSandbox:
         return self._slots
 
     async def __aenter__(self) -> DockerSandbox:
-        client = self._client = await anyio.to_thread.run_sync(connect)
+        client = await anyio.to_thread.run_sync(connect)
+        self._client = client
         try:
             await anyio.to_thread.run_sync(self._find_image)
             self._pool = Pool(
@@ -277,6 +279,7 @@ class AttachedStream:
         self._container = container
         self._raw = bytearray()
         self._errors = bytearray()
+        self._readers = 0
         self._closed = False
 
     async def send(self, data: bytes) -> None:
@@ -307,11 +310,16 @@ class AttachedStream:
             return await anyio.to_thread.run_sync(
                 self._socket.recv, 1 << 18, abandon_on_cancel=True
             )
-        while True:
-            try:
-                return self._socket.recv(1 << 18)
-            except BlockingIOError:
-                await anyio.wait_readable(self._socket)
+        self._readers += 1
+        try:
+            while not self._closed:
+                try:
+                    return self._socket.recv(1 << 18)
+                except BlockingIOError:
+                    await anyio.wait_readable(self._socket)
+            return b""
+        finally:
+            self._readers -= 1
 
     def _demultiplex(self) -> bytes:
         """The engine's frames: a byte that names the output, three of nothing, a length."""
@@ -339,18 +347,31 @@ class AttachedStream:
 
     async def aclose(self) -> None:
         """Hangs up, at which the container ends, and makes sure that it is gone."""
-        if not self._closed:
-            await anyio.to_thread.run_sync(self.close_now)
+        if self._closed:
+            return
+        self._hang_up()
+        # Who waits for the socket sees its end now. Closed under them, they would wait for ever.
+        with anyio.move_on_after(_READERS_SECONDS):
+            while self._plain and self._readers:
+                await anyio.sleep(0.001)
+        await anyio.to_thread.run_sync(self.close_now)
+
+    def _hang_up(self) -> None:
+        if self._plain:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
 
     def close_now(self) -> None:
         """As `aclose`, for code that can't wait."""
         if self._closed:
             return
         self._closed = True
-        with contextlib.suppress(OSError):
-            if self._plain:
-                self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
+        self._hang_up()
+        # The wrapper that came with the socket, and the response that it came with, keep the
+        # descriptor open, too.
+        for holder in (getattr(self._attached, "_response", None), self._attached, self._socket):
+            if holder is not None:
+                holder.close()
         with contextlib.suppress(Exception):  # it is going, or gone, or its engine is
             self._container.remove(force=True)
 

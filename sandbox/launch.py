@@ -3,8 +3,9 @@
 What a machine grants is found out by doing it: a server is started each way in turn, the best
 first, and has to say that its trial lock-down held.
 
-    namespaces, `uids`      as root: namespaces of our own, and a user id for each program. Better
-                            than bubblewrap, in which there is one user only.
+    namespaces, `uids`      as root: namespaces of our own, and a user id for each program.
+                            bubblewrap has one user only, and the kernel lets root's programs
+                            have as many processes as they like.
     bubblewrap, `userns`    where it is installed; some systems let no other program of an
                             ordinary user make a user namespace
     namespaces, `userns`    a user namespace of our own, and one in it for each program
@@ -12,6 +13,9 @@ first, and has to say that its trial lock-down held.
                             each program
     nothing                 reduced: only user ids (as root), limits and the lock-down
 """
+
+# Paths are text here: most go into a command or a frame, for a machine that is not this one.
+# ruff: noqa: PTH101, PTH110, PTH112, PTH114, PTH115, PTH116, PTH118
 
 from __future__ import annotations
 
@@ -242,9 +246,7 @@ def _bubblewrap(
     return [*command, "--remount-ro", "/", "--"]
 
 
-def without(
-    paths: tuple[str, ...], hidden: list[str]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def without(paths: tuple[str, ...], hidden: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Grants for all beneath `paths` but what lies in `hidden`, for rules that know no exception.
 
     Returns:
@@ -313,17 +315,21 @@ def probe(launcher: str = "auto") -> Grant:
     Args:
         launcher: one of `LAUNCHERS`; other than `auto`, the only one that is tried.
     """
-    layers, missing = LAYERS, []
+    layers: tuple[str, ...] = LAYERS
+    missing: list[str] = []
     if landlock_abi() < 1:
         layers = tuple(name for name in LAYERS if name != "landlock")
         missing.append("no Landlock: the kernel is older than 5.13 or it is switched off")
     reason = ""
     for way in _ways(launcher):
-        way = replace(way, layers=layers, missing=tuple(missing))
+        lacks = [*missing]
+        if os.geteuid() == 0 and way.identity != "uids":
+            lacks.append("no limit on processes: the kernel doesn't count root's")
+        way = replace(way, layers=layers, missing=tuple(lacks))
         refusal = _attempt(way)
         if not refusal:
             return way
-        reason = reason or refusal
+        reason = reason or refusal.rstrip(".")
     missing.append(f"no namespaces: {reason or 'bubblewrap is not installed'}")
     bare = Grant("", False, "plain", layers, tuple(missing))
     by_user = replace(bare, identity="uids")

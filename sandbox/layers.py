@@ -11,7 +11,6 @@ import compileall
 import functools
 import hashlib
 import json
-import os
 import platform
 import shutil
 import sys
@@ -141,7 +140,5 @@ def _unpack(wheel: Path, folder: Path) -> None:
 
 def _open_to_all(folder: Path) -> None:
     """Readable by the user ids that programs run under, whatever the umask was."""
-    for root, _folders, files in os.walk(folder):
-        os.chmod(root, 0o755)
-        for name in files:
-            os.chmod(os.path.join(root, name), 0o644)
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)

@@ -12,7 +12,6 @@ be asked for, though nothing be read.
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -132,9 +131,7 @@ class LocalSandbox:
         try:
             await anyio.to_thread.run_sync(self._lay_out)
             isolation = Isolation.CONTAINER if self._grant.one_each else self._isolation
-            self._pool = Pool(
-                self._start, slots=self._slots, isolation=isolation, level=self.level
-            )
+            self._pool = Pool(self._start, slots=self._slots, isolation=isolation, level=self.level)
             await self._pool.__aenter__()
         except BaseException:
             await self._remove_scratch()
@@ -236,9 +233,9 @@ class _Scratch:
 
     def new_folder(self) -> str:
         """A folder in it for one server."""
-        folder = tempfile.mkdtemp(dir=self.folder)
-        os.chmod(folder, 0o711)
-        return folder
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        folder.chmod(0o711)
+        return str(folder)
 
     def remove(self) -> None:
         """Removes it and waits for that."""

@@ -27,9 +27,6 @@ _HEADING = re.compile(
     r"^[ \t]*(?:for[ \t]+)?examples?[ \t]*:?[ \t]*$", re.IGNORECASE | re.MULTILINE
 )
 
-EXAMPLES_FILENAME = "examples.py"
-"""File name of tests that were taken out of a docstring, and so are in the prompt already."""
-
 
 @dataclass(frozen=True)
 class _Described:
@@ -55,7 +52,7 @@ def docstring_examples(prompt: str, entry_point: str) -> AssertTests | None:
     lines = list(extract_asserts(prompt, entry_point))
     if not lines:
         return None
-    return AssertTests(source="\n".join(lines) + "\n", filename=EXAMPLES_FILENAME)
+    return AssertTests(source="\n".join(lines) + "\n", filename="examples.py", derived=True)
 
 
 def extract_asserts(prompt: str, entry_point: str) -> Iterator[str]:

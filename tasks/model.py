@@ -46,6 +46,8 @@ class AssertTests(_Frozen):
 
     kind: Literal["asserts"] = "asserts"
     source: str
+    derived: bool = False
+    """Taken out of the docstring: in the prompt already, and only used where nothing better is."""
     function: str | None = None
     filename: str = "tests.py"
     weights: Mapping[str, float] = Field(default_factory=dict)
@@ -171,13 +173,23 @@ class Task:
 
     def given(self) -> PublicTask:
         """What a search sees under protocol `given`: every test is part of the request."""
-        tests = self.scoring()
-        return self._public.model_copy(update={"visible": tests})
+        return self._public.model_copy(update={"visible": self.all_tests()})
+
+    def all_tests(self) -> tuple[Tests, ...]:
+        """The visible and the hidden tests, without those taken out of a docstring if others exist.
+
+        (A docstring's examples are sometimes wrong, and what was written as a test goes before.)
+        """
+        hidden = self._load_hidden() if self._load_hidden is not None else ()
+        written = tuple(
+            test for test in self._public.visible if not getattr(test, "derived", False)
+        )
+        return (*written, *hidden) or self._public.visible
 
     def scoring(self) -> tuple[Tests, ...]:
         """The tests that decide the score: the hidden ones, else the visible ones.
 
-        Reads the hidden tests from their source; only a scorer or protocol `given` calls this.
+        Reads the hidden tests from their source; only a scorer calls this.
         """
         return self._load_hidden() if self._load_hidden is not None else self._public.visible
 

@@ -7,7 +7,6 @@ import inspect
 import sys
 
 from agent.llm.base import Message
-from tasks.docstring import EXAMPLES_FILENAME
 from tasks.model import PublicTask, PytestTests, StdioTests
 
 _TESTS_CHARS = 6_000
@@ -66,7 +65,7 @@ def _tests(task: PublicTask) -> str:
                 f"Input:\n{_block('', case.stdin)}\nOutput:\n{_block('', case.stdout)}"
                 for case in tests.cases[:_CASES_SHOWN]
             ]
-        elif isinstance(tests, PytestTests) or tests.filename != EXAMPLES_FILENAME:
+        elif isinstance(tests, PytestTests) or not tests.derived:
             shown.append(_block("python", tests.source[:_TESTS_CHARS]))
     if not shown:
         return ""

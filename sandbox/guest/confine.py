@@ -252,7 +252,7 @@ class Confinement:
                 if pid not in spared and (self.identity != "uids" or _owner(pid) == uid)
             ]
             # In namespaces of its own a run's files went with its mount.
-            if not strays and (self.identity == "userns" or not os.listdir(folder)):
+            if not strays and (self.identity == "userns" or _is_empty(folder)):
                 return True
             for pid in strays:
                 with contextlib.suppress(OSError):
@@ -269,9 +269,9 @@ class Confinement:
             for pid in left:
                 with contextlib.suppress(OSError):
                     os.kill(pid, signal.SIGKILL)
-            for pid in left:
-                with contextlib.suppress(OSError):
-                    os.waitpid(pid, 0)
+            with contextlib.suppress(OSError):
+                # whichever comes: the first process of a namespace waits for the others in it
+                os.waitpid(-1, 0)
 
     def _sweep_as(self, uid: int, folder: str) -> None:
         """Kills every process of `uid` and empties `folder`, acting as that user."""
@@ -335,8 +335,17 @@ def _tasks_of_this_user() -> int:
     return count
 
 
+def _is_empty(folder: str) -> bool:
+    try:
+        return not os.listdir(folder)
+    except OSError:
+        return False  # a program that owns it has changed its mode
+
+
 def empty_folder(folder: str) -> None:
     """Removes all that is in `folder`, hostile modes and symbolic links included."""
+    with contextlib.suppress(OSError):
+        os.chmod(folder, 0o700 | stat.S_IMODE(os.stat(folder).st_mode))
     for _pass in range(2):
         for root, folders, _files in os.walk(folder):
             for name in folders:

@@ -41,6 +41,8 @@ class Report:
     broken: str = ""
     """Why the tests themselves can't be used, if they can't."""
     calls: int = 0
+    gone: bool = False
+    """Whether the program's process hung up before the tests were done with it."""
 
     def as_message(self) -> dict[str, Any]:
         """As JSON-able data."""
@@ -210,8 +212,7 @@ def judge(job: dict[str, Any], sock: socket.socket) -> dict[str, Any]:
         except BaseException as error:
             outcome, detail = bench.explain(error)
             report.results.append(Result("import", outcome, detail, 0, 0, False))
-            report.breaches.update(bench.candidate.breaches)
-            return report.as_message()
+            return _close(bench)
     for number, test in enumerate(job["tests"]):
         try:
             if test["kind"] == "asserts":
@@ -224,9 +225,16 @@ def judge(job: dict[str, Any], sock: socket.socket) -> dict[str, Any]:
                 pytest_tests.run(bench, number, test)
         except BaseException as error:
             report.broken = f"the judge failed: {traceback.format_exception_only(error)[-1]}"
+    return _close(bench)
+
+
+def _close(bench: Bench) -> dict[str, Any]:
+    """The report, with what the conversation as a whole says."""
+    report, lost = bench.report, bench.candidate.lost
     report.breaches.update(bench.candidate.breaches)
-    if bench.candidate.lost is not None and bench.candidate.lost.reason != "gone":
-        outcome = bench.candidate.lost.reason
-        report.breaches.setdefault(outcome, bench.candidate.lost.detail)
+    if lost is not None and lost.reason == "gone":
+        report.gone = True
+    elif lost is not None:
+        report.breaches.setdefault(lost.reason, lost.detail)
     report.calls = bench.candidate.calls
     return report.as_message()

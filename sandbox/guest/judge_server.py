@@ -40,6 +40,7 @@ class _Verdict:
     pid: int = 0
     pipe: int = -1
     report: bytearray | None = None
+    said: dict[str, Any] | None = None
     judged: bool = False
     timed_out: bool = False
     clean: bool = True
@@ -52,7 +53,13 @@ class JudgeServer:
     def __init__(self, link: socket.socket, confinement: Confinement, heavy: bool) -> None:
         self._confinement = confinement
         self._open: dict[int, _Verdict] = {}
-        self._loop = Loop(link, on_frame=self._on_job, on_link=self._on_link, on_exit=self._on_exit, on_stop=confinement.end_all)
+        self._loop = Loop(
+            link,
+            on_frame=self._on_job,
+            on_link=self._on_link,
+            on_exit=self._on_exit,
+            on_stop=confinement.end_all,
+        )
         self._null = os.open(os.devnull, os.O_RDWR)
         self._heavy_loaded = not heavy
 
@@ -139,7 +146,10 @@ class JudgeServer:
         os.close(verdict.pipe)
         verdict.judged = True
         verdict.clean = self._confinement.clean(verdict.slot, verdict.uid, self._loop.watched)
-        self._loop.send_link({"done": verdict.number})
+        with contextlib.suppress(ValueError):
+            verdict.said = json.loads(bytes(verdict.report or b""))
+        gone = bool(verdict.said and verdict.said["gone"])
+        self._loop.send_link({"done": verdict.number, "gone": gone})
         self._loop.at(verdict.number, _ENDING_SECONDS, lambda: self._program_stuck(verdict))
         self._finish(verdict)
 
@@ -159,13 +169,10 @@ class JudgeServer:
             return
         del self._open[verdict.number]
         self._loop.cancel(verdict.number)
-        report: dict[str, Any] | None = None
-        with contextlib.suppress(ValueError):
-            report = json.loads(bytes(verdict.report or b""))
         self._loop.send(
             {
                 "run": verdict.number,
-                "judge": report,
+                "judge": verdict.said,
                 "judge_timed_out": verdict.timed_out,
                 "program": verdict.program,
                 "clean": verdict.clean and bool(verdict.program.get("clean", False)),

@@ -25,7 +25,7 @@ _ATTR_RDONLY, _ATTR_NOSUID, _ATTR_NODEV = 1, 2, 4
 
 
 class _MountAttr(ctypes.Structure):
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("set", ctypes.c_uint64),
         ("clear", ctypes.c_uint64),
         ("propagation", ctypes.c_uint64),

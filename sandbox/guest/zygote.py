@@ -39,7 +39,6 @@ class _Run:
     tail: bytes = b""
     breach: dict[str, str] = field(default_factory=dict)
     stopped: bool = False
-    early: bool = False
 
 
 class Zygote:
@@ -49,7 +48,11 @@ class Zygote:
         self._confinement = confinement
         self._runs: dict[int, _Run] = {}
         self._loop = Loop(
-            link, on_frame=lambda _frame: None, on_link=self._on_link, on_exit=self._on_exit, on_stop=confinement.end_all
+            link,
+            on_frame=lambda _frame: None,
+            on_link=self._on_link,
+            on_exit=self._on_exit,
+            on_stop=confinement.end_all,
         )
         self._base_bytes = address_space()
         self._null = os.open(os.devnull, os.O_RDWR)
@@ -65,7 +68,7 @@ class Zygote:
         elif "done" in message:
             for run in list(self._runs.values()):
                 if run.number == message["done"]:
-                    self._stop(run)
+                    self._stop(run, hung_up=bool(message.get("gone")))
 
     def _start(self, job: dict[str, Any], descriptor: int) -> None:
         limits = job["limits"]
@@ -131,20 +134,23 @@ class Zygote:
             self._loop.unwatch(run.output)
             self._stop(run)
 
-    def _stop(self, run: _Run) -> None:
-        if run.stopped or run.early:
-            return
-        # whether it had ended by itself has to be known before it is made to end
-        run.early = ended(run.pid)
-        run.stopped = not run.early
+    def _stop(self, run: _Run, *, hung_up: bool = False) -> None:
+        """Makes a run's process end, unless it ends by itself: what it dies of names the outcome.
+
+        A process that dies closes its socket a moment before it can be waited for, so one that
+        hung up is given time. A program's runner cleans up and goes by itself.
+        """
 
         def kill() -> None:
             if run.pid in self._runs:
+                run.stopped = run.stopped or not ended(run.pid)
                 with contextlib.suppress(OSError):
                     os.kill(run.pid, signal.SIGKILL)
 
         if run.job["kind"] == "program":
-            self._loop.at(run.pid, _GRACE_SECONDS, kill)  # the runner cleans up and goes by itself
+            run.stopped = True
+        if hung_up or run.job["kind"] == "program":
+            self._loop.at(run.pid, _GRACE_SECONDS, kill)
         else:
             kill()
 

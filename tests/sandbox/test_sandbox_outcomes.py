@@ -79,8 +79,7 @@ CASES: dict[str, tuple[str, dict[str, Any], Outcome]] = {
         Outcome.DISK,
     ),
     "many files": (
-        "def f(x):\n    for i in range(10**6):\n"
-        "        open(str(i), 'wb').write(bytes(1 << 20))",
+        "def f(x):\n    for i in range(10**6):\n        open(str(i), 'wb').write(bytes(1 << 20))",
         {},
         Outcome.DISK,
     ),
@@ -156,7 +155,9 @@ def test_a_fork_bomb_is_contained(run: Run) -> None:
 
 
 def test_a_fork_bomb_with_sleepers_is_contained(run: Run) -> None:
-    program = "import os, time\nfor i in range(200):\n    try: os.fork()\n    except OSError: pass\n"
+    program = (
+        "import os, time\nfor i in range(200):\n    try: os.fork()\n    except OSError: pass\n"
+    )
     report = run(program + "time.sleep(0.2)\n" + GOOD, limits={"pids": 12, "wall_seconds": 2})
     assert report.outcome not in (Outcome.PASSED, Outcome.INFRA)
     assert run(GOOD).outcome is Outcome.PASSED

@@ -22,7 +22,7 @@ GOOD = "\ndef f(x): return x + 1\n"
 
 
 def processes_with(text: str) -> list[int]:
-    """Processes of this machine, those in containers included, that have `text` in their command."""
+    """Processes of this machine, in containers or not, that have `text` in their command."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -145,7 +145,7 @@ def test_no_way_to_privileges(run: Run) -> None:
         for name, call in calls.items():
             if call() >= 0:
                 print("allowed", name)
-        print(libc.prctl(39, 0, 0, 0, 0), os.getuid() != 0, os.getgroups() in ([], [65534]))
+        print(libc.prctl(39, 0, 0, 0, 0), os.getuid() != 0, 0 not in os.getgroups())
     """
     assert say(run, program) == ["1 True True"]
 
@@ -264,7 +264,7 @@ def test_tests_can_not_be_found(run: Run) -> None:
         def scan():
             found = set()
             reader, writer = os.pipe()
-            starts = {{id(object()) >> 22, id([]) >> 22, id(os) >> 22, id(open(0).fileno) >> 22,
+            starts = {{id(object()) >> 22, id([]) >> 22, id(os) >> 22,
                       ctypes.addressof(ctypes.create_string_buffer(1 << 20)) >> 22}}
             near = {{start + step for start in starts for step in range(-6, 7)}}
             for chunk in sorted(near):

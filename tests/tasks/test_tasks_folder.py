@@ -155,7 +155,7 @@ def test_docstring_examples_serve_where_no_visible_test_is_given(make: Make) -> 
     toml = "prompt = '''def f(x):\n    \"\"\"f(1) == 2\"\"\"'''\n"
     task = load_task(str(make(toml, {"hidden/test_h.py": "assert f(7) == 8\n"})))
     assert task.public().visible == (
-        AssertTests(source="assert f(1) == 2\n", filename="examples.py"),
+        AssertTests(source="assert f(1) == 2\n", filename="examples.py", derived=True),
     )
     assert task.has_hidden
 
