@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 
 from agent import events
-from agent.evaluation import EvalReport, Evaluation, choose_protocol
+from agent.evaluation import EvalReport, Evaluation, ProtocolError, choose_protocol
 from agent.run import Run
 from agent.session import open_bench, open_model
 from agent.settings import load_settings
@@ -118,7 +118,11 @@ async def aevaluate(
     loaded = load_suite(str(suite))
     tasks = [loaded.get(name) for name in task_ids] if task_ids else list(loaded)
     tasks = tasks[:limit]
-    asked = Protocol(protocol) if protocol is not None else None
+    try:
+        asked = Protocol(protocol) if protocol is not None else None
+    except ValueError:
+        known = " or ".join(Protocol)
+        raise ProtocolError(f"unknown protocol {protocol!r}: give {known}") from None
     decided = choose_protocol(asked, loaded.hidden_refused, tasks)
     what = {"command": "eval", "suite": str(suite), "protocol": str(decided)}
     run = Run.resume(chosen, what, resume) if resume else Run.start(chosen, what)

@@ -10,13 +10,21 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+import anyio
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.llm.base import Usage
 
+_ROUNDING = 1e-12
+"""Dollars that sums of prices may be off by."""
+
 
 class BudgetExhaustedError(Exception):
     """The next call could cost more than is left. The message says of what."""
+
+
+class BudgetHeldError(BudgetExhaustedError):
+    """It could fit: calls under way hold more than they may turn out to need."""
 
 
 class Budget(BaseModel):
@@ -77,11 +85,13 @@ class Ledger:
     spent: Spent = field(default_factory=Spent)
     started: float = field(default_factory=time.monotonic)
     _reserved: list[Reservation] = field(default_factory=list)
+    _freed: anyio.Event | None = None
 
     def reserve(self, *, tokens: int, cost: float) -> Reservation:
         """Sets aside a call's upper bound.
 
         Raises:
+            BudgetHeldError: it would fit if it weren't for the calls under way; see `freed`.
             BudgetExhaustedError: it doesn't fit into what is left.
         """
         self.check(tokens=tokens, cost=cost)
@@ -114,11 +124,26 @@ class Ledger:
             spent.cost += cost
             spent.model_seconds += seconds
             spent.estimated |= usage.estimated
+        self._wake()
 
     def release(self, reservation: Reservation) -> None:
         """Gives a reservation back for a call that never cost anything."""
         for ledger in self._chain():
             ledger._reserved.remove(reservation)
+        self._wake()
+
+    async def freed(self) -> None:
+        """Waits until a call under way has ended, here or under the same parent."""
+        widest = self._chain()[-1]
+        if widest._freed is None:
+            widest._freed = anyio.Event()
+        await widest._freed.wait()
+
+    def _wake(self) -> None:
+        widest = self._chain()[-1]
+        if widest._freed is not None:
+            widest._freed.set()
+            widest._freed = None
 
     def ran(self, seconds: float) -> None:
         """Books a candidate's run."""
@@ -130,24 +155,29 @@ class Ledger:
 
     def _check_own(self, tokens: int, cost: float) -> None:
         limit, spent = self.budget, self.spent
-        under_way = len(self._reserved)
-        if limit.samples is not None and spent.samples + under_way + 1 > limit.samples:
-            raise BudgetExhaustedError(f"the budget of {limit.samples} samples is used up")
-        if limit.tokens is not None:
-            used = spent.tokens_in + spent.tokens_out + sum(held.tokens for held in self._reserved)
-            if used + tokens > limit.tokens:
-                raise BudgetExhaustedError(
-                    f"{limit.tokens - used} of {limit.tokens} tokens are left, "
-                    f"and the next call may take {tokens}"
-                )
-        if limit.cost is not None:
-            paid = spent.cost + sum(held.cost for held in self._reserved)
-            if paid + cost > limit.cost + 1e-12:
-                raise BudgetExhaustedError(
-                    f"${limit.cost - paid:.4f} of ${limit.cost:g} are left, "
-                    f"and the next call may cost ${cost:.4f}"
-                )
         if limit.wall_seconds is not None and time.monotonic() - self.started > limit.wall_seconds:
             raise BudgetExhaustedError(f"{limit.wall_seconds:g} s of wall time are over")
         if limit.sandbox_seconds is not None and spent.sandbox_seconds > limit.sandbox_seconds:
             raise BudgetExhaustedError(f"{limit.sandbox_seconds:g} s of sandbox time are used up")
+        if limit.samples is not None:
+            left = limit.samples - spent.samples
+            _fit(1, left, len(self._reserved), f"the budget of {limit.samples} samples is used up")
+        if limit.tokens is not None:
+            left = limit.tokens - spent.tokens_in - spent.tokens_out
+            message = (
+                f"{left} of {limit.tokens} tokens are left, and the next call may take {tokens}"
+            )
+            _fit(tokens, left, sum(held.tokens for held in self._reserved), message)
+        if limit.cost is not None:
+            rest = limit.cost - spent.cost
+            message = (
+                f"${rest:.4f} of ${limit.cost:g} are left, and the next call may cost ${cost:.4f}"
+            )
+            _fit(cost, rest + _ROUNDING, sum(held.cost for held in self._reserved), message)
+
+
+def _fit(wanted: float, left: float, held: float, message: str) -> None:
+    if wanted > left:
+        raise BudgetExhaustedError(message)
+    if wanted > left - held:
+        raise BudgetHeldError(message)

@@ -15,13 +15,16 @@ from agent import events
 from agent.budget import Budget, Ledger
 from agent.llm.base import Model
 from agent.llm.prices import Price
-from agent.loop import Candidate, SearchResult
+from agent.loop import Candidate, SearchResult, first_error
 from agent.run import Run
 from agent.session import Bench, make_searcher
 from agent.settings import Settings
 from agent.statistics import mean_interval, pass_at_ks, usual_ks, wilson_interval
+from sandbox.errors import SandboxError
+from sandbox.outcome import Outcome
 from tasks.model import Protocol, Task
 from verifiers.scorer import HiddenScorer
+from verifiers.verdict import Verdict
 
 
 class ProtocolError(Exception):
@@ -197,9 +200,12 @@ class Evaluation:
                 scores[task.id] = await self._one(task, ledger, count)
                 self.scored(scores[task.id])
 
-        async with anyio.create_task_group() as group:
-            for _ in range(min(self._tasks_at_a_time(), len(tasks))):
-                group.start_soon(worker)
+        try:
+            async with anyio.create_task_group() as group:
+                for _ in range(min(self._tasks_at_a_time(), len(tasks))):
+                    group.start_soon(worker)
+        except BaseExceptionGroup as errors:
+            raise first_error(errors) from None
         ordered = [scores[task.id] for task in tasks]
         report = self._report(ordered, ledger, time.monotonic() - began, lost, replayed)
         self._write(report)
@@ -255,13 +261,15 @@ class Evaluation:
             incidents=tuple(result.incidents),
         )
 
-    async def _hidden(self, task: Task, candidates: Sequence[Candidate]) -> dict[str, Any]:
+    async def _hidden(self, task: Task, candidates: Sequence[Candidate]) -> dict[str, Verdict]:
         """Verdicts by the hidden tests, one for each distinct program."""
         scorer = HiddenScorer(self.bench.verifier)
-        return {
-            program: await scorer.score(task, program)
-            for program in dict.fromkeys(one.program for one in candidates)
-        }
+        verdicts: dict[str, Verdict] = {}
+        for program in dict.fromkeys(one.program for one in candidates):
+            verdicts[program] = verdict = await scorer.score(task, program)
+            if verdict.outcome is Outcome.INFRA:
+                raise SandboxError(f"the sandbox failed three times: {verdict.detail}")
+        return verdicts
 
     def _report(
         self,
@@ -315,4 +323,5 @@ class Evaluation:
             for score in report.scores
         ]
         self.run.write("samples.jsonl", "".join(f"{row}\n" for row in rows))
-        self.run.write("report.json", report.model_dump_json(indent=2) + "\n")
+        text = json.dumps(report.model_dump(mode="json"), indent=2)  # a program may be no valid UTF-8
+        self.run.write("report.json", text + "\n")

@@ -10,6 +10,7 @@ to keep it once a second and at the end, which is for a machine that loses power
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -49,8 +50,19 @@ class Journal:
         self._hash = hashlib.sha256(_START.encode()).hexdigest()
         self._count = 0
         self._size = 0
-        self._index = self._open_index(folder / "index.sqlite")
-        self._read_all()
+        try:
+            self._index = self._open_index(folder / "index.sqlite")
+        except (OSError, sqlite3.Error) as error:
+            os.close(self._file)
+            raise JournalError(f"{folder}/index.sqlite can't be made: {error}") from None
+        try:
+            self._read_all()
+        except sqlite3.Error as error:
+            self.close()
+            raise JournalError(f"{folder}/index.sqlite can't be written: {error}") from None
+        except BaseException:
+            self.close()
+            raise
 
     def _lock(self) -> None:
         import fcntl
@@ -76,8 +88,9 @@ class Journal:
         with open(self.path, "rb") as file:
             for line_number, line in enumerate(file, start=1):
                 record = _parse(line)
-                if record is None or record["hash"] != self._next_hash(record):
-                    if line.endswith(b"\n") and file.read(1):
+                whole = line.endswith(b"\n")
+                if not whole or record is None or record["hash"] != self._next_hash(record):
+                    if whole and file.read(1):
                         raise JournalError(
                             f"{self.path}, line {line_number}: damaged; "
                             "start a new run, or cut the file off before this line"
@@ -111,14 +124,15 @@ class Journal:
         line = (json.dumps(record, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
         try:
             if os.write(self._file, line) != len(line):
-                raise OSError(28, os.strerror(28))
-        except OSError as error:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._note(record, len(line))
+        except (OSError, sqlite3.Error) as error:
             os.ftruncate(self._file, self._size)
+            reason = error.strerror if isinstance(error, OSError) else error
             raise JournalError(
-                f"{self.path}: {error.strerror}; what was received before is kept, "
+                f"{self.path}: {reason}; what was received before is kept, "
                 "make room and go on with --resume"
             ) from None
-        self._note(record, len(line))
         if time.monotonic() - self._synced > _SYNC_SECONDS:
             self.sync()
 
@@ -142,8 +156,11 @@ class Journal:
         return [(task, number) for task, number in rows]
 
     def lost(self) -> list[tuple[str, int]]:
-        """Calls that were begun and never answered: under way when the run was killed."""
-        answered = {*self.keys("sample"), *self.keys("refused")}
+        """Calls that were begun and never answered: under way when the run was killed.
+
+        Those that the search itself called off are none of them.
+        """
+        answered = {key for kind in ("sample", "refused", "dropped") for key in self.keys(kind)}
         return sorted(key for key in self.keys("asked") if key not in answered)
 
     def sync(self) -> None:

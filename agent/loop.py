@@ -8,6 +8,7 @@ journal before it is used; a resumed run takes it from there and asks the model 
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from agent import events
-from agent.budget import BudgetExhaustedError, Ledger
+from agent.budget import BudgetExhaustedError, BudgetHeldError, Ledger, Reservation
 from agent.journal import Journal
 from agent.llm.base import (
     BankExhaustedError,
@@ -34,8 +35,10 @@ from verifiers.extract import extract_program, join_completion
 from verifiers.verdict import Verdict
 from verifiers.verifier import Verifier
 
-_CHARS_PER_TOKEN = 2
-"""For the upper bound of a prompt's tokens: fewer characters a token than any tokenizer's mean."""
+_BYTES_PER_TOKEN = 2
+"""For the upper bound of a prompt's tokens: fewer bytes a token than any tokenizer's mean."""
+_TEMPLATE_TOKENS = 64
+"""Allowance for what a chat template adds around a few messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,10 @@ class Searcher:
             SandboxError: the sandbox can't be had.
             JournalError: what was received can't be kept.
         """
-        return await _Search(self, task).run()
+        try:
+            return await _Search(self, task).run()
+        except BaseExceptionGroup as group:
+            raise first_error(group) from None
 
 
 class _Search:
@@ -129,6 +135,7 @@ class _Search:
     def __init__(self, searcher: Searcher, task: PublicTask) -> None:
         self._s = searcher
         self._task = task
+        self._task_data = task.model_dump(mode="json")
         self._messages = task_prompt(task)
         self._state: SearchState = searcher.strategy.start(task)
         self._result = SearchResult(task.id)
@@ -164,15 +171,17 @@ class _Search:
         return result
 
     def _ask(self, tasks: TaskGroup) -> None:
-        free = self._s.concurrency - len(self._scopes)
-        if free <= 0:
-            return
-        self._state, proposals = self._s.strategy.ask(self._state, free)
-        for proposal in proposals:
+        while len(self._scopes) < self._s.concurrency:
+            self._state, proposals = self._s.strategy.ask(self._state, 1)
+            if not proposals:
+                return
+            (proposal,) = proposals
             self._proposals[proposal.index] = proposal
             scope = anyio.CancelScope()
             self._scopes[proposal.index] = scope
             tasks.start_soon(self._work, proposal, scope)
+            if self._received_before(proposal.index):
+                return  # it may end the search, so nothing is asked of the model before it is told
 
     async def _settle(self) -> None:
         """Tells the strategy what has arrived, in the order of the indices."""
@@ -204,6 +213,8 @@ class _Search:
         del self._scopes[proposal.index]
         if not scope.cancelled_caught:
             self._arrived[proposal.index] = candidate
+        elif not self._received_before(proposal.index):
+            self._record("dropped", {"index": proposal.index})
         self._change.set()
 
     def _stop(self, why: str, detail: str) -> None:
@@ -217,21 +228,29 @@ class _Search:
             program = join_completion(self._task.prompt, completion.text)
         else:
             program = extract_program(completion.text, self._task)
-        verdict = self._known_verdict(proposal.index, program)
-        if verdict is None:
-            verdict = await self._s.verifier.verify(self._task, program)
-            self._s.ledger.ran(verdict.seconds)
+        verdict = await self._judge(proposal.index, program)
+        return Candidate(proposal.index, program, completion, paid, verdict)
+
+    async def _judge(self, index: int, program: str, *, fresh: bool = False) -> Verdict:
+        """The verdict on a program, from the journal where it stands there."""
+        kind, digest = "confirmation" if fresh else "verdict", self._digest(program)
+        known = self._s.journal.get(kind, self._task.id, index) if self._s.journal else None
+        if known is not None and known["program"] == digest:
+            verdict = Verdict.model_validate(known["verdict"])
+        else:
+            verdict = await self._s.verifier.verify(self._task, program, fresh=fresh)
             if verdict.outcome is Outcome.INFRA:
                 raise SandboxError(f"the sandbox failed three times: {verdict.detail}")
-            self._record(
-                "verdict",
-                {
-                    "index": proposal.index,
-                    "program": _digest(program),
-                    "verdict": verdict.model_dump(mode="json"),
-                },
-            )
-        return Candidate(proposal.index, program, completion, paid, verdict)
+            data = {"index": index, "program": digest, "verdict": verdict.model_dump(mode="json")}
+            self._record(kind, data)
+        if not verdict.cached:
+            self._s.ledger.ran(verdict.seconds)
+        return verdict
+
+    def _digest(self, program: str) -> str:
+        """What a verdict in the journal is on: the program, and the task with its tests."""
+        text = json.dumps([self._task_data, program], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     async def _completion(self, proposal: Proposal) -> tuple[Completion, float]:
         s = self._s
@@ -239,15 +258,14 @@ class _Search:
         if known is not None:
             completion = Completion.model_validate(known["completion"])
             paid = float(known["cost"])
-            held = s.ledger.reserve(tokens=0, cost=0.0)
+            held = await self._reserve(0, 0.0)
             s.ledger.settle(held, completion.usage, cost=paid, seconds=completion.seconds)
             self._received(proposal, completion, paid, replayed=True)
             return completion, paid
-        chars = sum(len(message.content) for message in self._messages)
-        bound = upper_bound(chars, s.sampling.max_tokens, s.price) if s.price else 0.0
-        held = s.ledger.reserve(
-            tokens=chars // _CHARS_PER_TOKEN + s.sampling.max_tokens, cost=bound
-        )
+        size = sum(len(one.content.encode("utf-8", "surrogatepass")) for one in self._messages)
+        bound = upper_bound(size, s.sampling.max_tokens, s.price) if s.price else 0.0
+        tokens = size // _BYTES_PER_TOKEN + _TEMPLATE_TOKENS + s.sampling.max_tokens
+        held = await self._reserve(tokens, bound)
         booked = False
         try:
             self._record("asked", {"index": proposal.index})
@@ -275,6 +293,14 @@ class _Search:
         self._received(proposal, completion, paid, replayed=False)
         return completion, paid
 
+    async def _reserve(self, tokens: int, cost: float) -> Reservation:
+        """Sets the call's upper bound aside, once calls under way leave enough of the budget."""
+        while True:
+            try:
+                return self._s.ledger.reserve(tokens=tokens, cost=cost)
+            except BudgetHeldError:
+                await self._s.ledger.freed()
+
     def _request(self, proposal: Proposal) -> ModelRequest:
         sampling = self._s.sampling
         return ModelRequest(
@@ -301,17 +327,13 @@ class _Search:
             )
         )
 
-    def _known_verdict(self, index: int, program: str) -> Verdict | None:
+    def _received_before(self, index: int) -> bool:
         journal = self._s.journal
-        known = journal.get("verdict", self._task.id, index) if journal else None
-        if known is None or known["program"] != _digest(program):
-            return None
-        return Verdict.model_validate(known["verdict"])
+        return journal is not None and journal.get("sample", self._task.id, index) is not None
 
     async def _confirm(self, candidate: Candidate) -> Candidate:
         """Judges a passing candidate again, in a fresh sandbox with another hash seed."""
-        verdict = await self._s.verifier.verify(self._task, candidate.program, fresh=True)
-        self._s.ledger.ran(verdict.seconds)
+        verdict = await self._judge(candidate.index, candidate.program, fresh=True)
         if verdict.passed:
             return candidate
         message = (
@@ -330,8 +352,8 @@ class _Search:
             return
         by_index = {one.index: one for one in self._result.candidates}
         self._result.chosen = by_index[best.index]
-        if best.passed and self._result.stopped == "drawn":
-            self._result.stopped = "verified"
+        if best.passed and (self._over or self._result.stopped == "drawn"):
+            self._result.stopped, self._result.detail = "verified", ""
 
     def _record(self, kind: str, data: dict[str, Any]) -> None:
         if self._s.journal is not None:
@@ -344,5 +366,7 @@ def sample_seed(seed: int, task_id: str, index: int) -> int:
     return int.from_bytes(digest[:4], "big") & 0x7FFFFFFF
 
 
-def _digest(program: str) -> str:
-    return hashlib.sha256(program.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error of a group that a task group raised: callers expect one, not a tree."""
+    first = group.exceptions[0]
+    return first_error(first) if isinstance(first, BaseExceptionGroup) else first

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import secrets
+import shutil
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -31,6 +32,10 @@ class RunError(Exception):
     """A run can't be found, or can't be gone on with. One line."""
 
 
+class RunFolderError(RunError):
+    """A run's folder can't be written: the disk's fault or the permissions'. One line."""
+
+
 def runs_folder(settings: Settings) -> Path:
     """Where run folders are kept."""
     if settings.runs is not None:
@@ -52,6 +57,7 @@ class Run:
         self.id = folder.name
         self.folder = folder
         self.resumed = resumed
+        self._results = 0
         self.journal = Journal(folder)
 
     @classmethod
@@ -63,7 +69,7 @@ class Run:
             what: what the run does: command, suite, tasks, protocol.
 
         Raises:
-            RunError: the folder can't be made.
+            RunFolderError: the folder can't be made.
         """
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         folder = runs_folder(settings) / f"{stamp}-{secrets.token_hex(3)}"
@@ -72,7 +78,11 @@ class Run:
             text = json.dumps(manifest(settings, what), indent=2, default=str)
             (folder / _MANIFEST).write_text(text + "\n", encoding="utf-8")
         except OSError as error:
-            raise RunError(f"no run folder at {folder}: {error.strerror}") from None
+            shutil.rmtree(folder, ignore_errors=True)
+            raise RunFolderError(
+                f"no run folder can be made at {folder}: {error.strerror}; "
+                "make room, or choose another place with --runs"
+            ) from None
         return cls(folder, resumed=False)
 
     @classmethod
@@ -91,9 +101,10 @@ class Run:
         if which == LAST:
             root = runs_folder(settings)
             found = sorted(root.iterdir(), reverse=True) if root.is_dir() else []
-            for folder in found:
-                if _read_manifest(folder).get("fingerprint") == wanted:
-                    return cls(folder, resumed=True)
+            same = [one for one in found if _read_manifest(one).get("fingerprint") == wanted]
+            if same:
+                # one that was killed before anything came is no reason to forget what did
+                return cls(next(filter(_has_records, same), same[0]), resumed=True)
             raise RunError(f"no run of the same kind to resume in {root}")
         folder = Path(which) if Path(which).is_dir() else runs_folder(settings) / which
         made = _read_manifest(folder)
@@ -114,16 +125,30 @@ class Run:
         return cls(folder, resumed=True)
 
     def write(self, name: str, text: str) -> Path:
-        """Writes a file of results into the folder, whole or not at all."""
+        """Writes a file of results into the folder, whole or not at all.
+
+        Raises:
+            RunFolderError: the disk is full, or the folder can't be written.
+        """
         path = self.folder / name
         draft = path.with_suffix(path.suffix + ".part")
-        draft.write_text(text, encoding="utf-8", errors="surrogatepass")
-        draft.replace(path)
+        try:
+            draft.write_text(text, encoding="utf-8", errors="surrogatepass")
+            draft.replace(path)
+            self._results += 1
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise RunFolderError(
+                f"{path}: {error.strerror}; all samples are kept, make room and go on with "
+                f"--resume {self.id}"
+            ) from None
         return path
 
     def close(self) -> None:
-        """Closes the journal. Idempotent."""
+        """Closes the journal; a new run in which nothing happened leaves no folder. Idempotent."""
         self.journal.close()
+        if not self.resumed and not _has_records(self.folder) and not self._results:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def fingerprint(settings: Settings, what: Mapping[str, Any]) -> str:
@@ -159,6 +184,13 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def _has_records(folder: Path) -> bool:
+    try:
+        return (folder / "journal.jsonl").stat().st_size > 0
+    except OSError:
+        return False
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from pydantic_settings import (
     PyprojectTomlConfigSettingsSource,
     SettingsConfigDict,
 )
+from pydantic_settings.exceptions import SettingsError as SourceError
 
 from agent.budget import Budget
 from agent.llm.prices import Price
@@ -21,6 +23,8 @@ from sandbox.jobs import Isolation, Limits
 
 _DEPTH = 8
 """Folders above the current one in which a pyproject.toml is looked for."""
+_FLAGS = {"n": "--samples-per-task"}
+"""Flags that are not called as their setting."""
 
 
 class SettingsError(Exception):
@@ -65,7 +69,6 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="REGREEN_",
         pyproject_toml_table_header=("tool", "regreen"),
-        pyproject_toml_depth=_DEPTH,
         extra="forbid",
         frozen=True,
     )
@@ -115,7 +118,8 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, then the environment, then pyproject.toml; no dotenv file, no secrets folder."""
-        return init_settings, env_settings, PyprojectTomlConfigSettingsSource(settings_cls)
+        file = PyprojectTomlConfigSettingsSource(settings_cls, toml_file=_pyproject())
+        return init_settings, env_settings, file
 
     @property
     def limits(self) -> Limits:
@@ -161,19 +165,21 @@ def load_settings(flags: dict[str, Any] | None = None) -> Settings:
         SettingsError: a value is not allowed, or pyproject.toml can't be read.
     """
     given = {name: value for name, value in (flags or {}).items() if value is not None}
+    _check_file()
     try:
         return Settings(**given)
     except ValidationError as error:
         raise SettingsError(_explain(error, given)) from None
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"pyproject.toml: {error}") from None
+    except SourceError as error:
+        raise SettingsError(_explain_source(error)) from None
 
 
 def origins(flags: dict[str, Any] | None = None) -> dict[str, Origin]:
     """Where each setting's value comes from."""
     given = {name for name, value in (flags or {}).items() if value is not None}
+    _check_file()
     environment = EnvSettingsSource(Settings)()
-    file = PyprojectTomlConfigSettingsSource(Settings)()
+    file = PyprojectTomlConfigSettingsSource(Settings, toml_file=_pyproject())()
 
     def origin(name: str) -> Origin:
         if name in given:
@@ -185,13 +191,58 @@ def origins(flags: dict[str, Any] | None = None) -> dict[str, Origin]:
     return {name: origin(name) for name in Settings.model_fields}
 
 
+def _pyproject() -> Path:
+    """The nearest pyproject.toml, from the current folder upwards; it need not exist."""
+    name = "pyproject.toml"
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        return Path(name)  # the current folder was removed
+    folders = [here, *here.parents][: _DEPTH + 1]
+    return next((folder / name for folder in folders if (folder / name).is_file()), here / name)
+
+
+def _check_file() -> None:
+    """Reads pyproject.toml as the settings' source will, to say what is wrong with it.
+
+    Raises:
+        SettingsError: it can't be read, is no TOML, or has no table where one is expected.
+    """
+    path = _pyproject()
+    if not path.is_file():
+        return
+    try:
+        data = tomllib.loads(path.read_bytes().decode("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path}: no text; TOML in UTF-8 was expected") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: not TOML: {error}") from None
+    except RecursionError:
+        raise SettingsError(f"{path}: not TOML: nested too deeply") from None
+    table = data.get("tool", {})
+    for name in ("tool", "tool.regreen"):
+        if not isinstance(table, dict):
+            raise SettingsError(f"{path}: [{name}] is a table of settings (given: {table!r})")
+        table = table.get("regreen", {})
+
+
+def _explain_source(error: SourceError) -> str:
+    """Says which variable of the environment holds no JSON where JSON is needed."""
+    named = re.search(r'field "(\w+)"', str(error))
+    name = f"REGREEN_{named[1].upper()}" if named else "the environment"
+    return f"{name}: JSON was expected, such as {{}}"
+
+
 def _explain(error: ValidationError, flags: dict[str, Any]) -> str:
     first = error.errors()[0]
     name = str(first["loc"][0]) if first["loc"] else ""
     if first["type"] == "extra_forbidden":
         known = ", ".join(Settings.model_fields)
         return f"[tool.regreen] in pyproject.toml: unknown setting {name!r}; known are {known}"
-    where = {"flag": f"--{name.replace('_', '-')}", "environment": f"REGREEN_{name.upper()}"}.get(
+    flag = _FLAGS.get(name, f"--{name.replace('_', '-')}")
+    where = {"flag": flag, "environment": f"REGREEN_{name.upper()}"}.get(
         origins(flags).get(name, ""), f"{name} in [tool.regreen]"
     )
     shown = "" if name == "api_key" else f" (given: {first.get('input')!r})"

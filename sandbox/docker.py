@@ -352,7 +352,7 @@ class AttachedStream:
         self._hang_up()
         # Who waits for the socket sees its end now. Closed under them, they would wait for ever.
         with anyio.move_on_after(_READERS_SECONDS):
-            while self._plain and self._readers:
+            while self._plain and self._readers:  # noqa: ASYNC110 - a tick, in most cases
                 await anyio.sleep(0.001)
         await anyio.to_thread.run_sync(self.close_now)
 

@@ -6,6 +6,7 @@ cache and not the run.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import threading
@@ -69,7 +70,7 @@ class VerdictCache:
         if row is None:
             return None
         try:
-            return Verdict.model_validate_json(row[0]).model_copy(update={"cached": True})
+            return Verdict.model_validate(json.loads(row[0])).model_copy(update={"cached": True})
         except ValueError:
             return None  # written by another version
 
@@ -85,7 +86,7 @@ class VerdictCache:
             try:
                 self._database.execute(
                     "INSERT OR REPLACE INTO verdicts VALUES (?, ?)",
-                    (key, verdict.model_dump_json()),
+                    (key, json.dumps(verdict.model_dump(mode="json"))),
                 )
             except sqlite3.Error as error:
                 self._give_up(error)

@@ -1,7 +1,7 @@
 """Scores the program that a search has chosen, by tests that the search never saw.
 
-Only the report holds a scorer. It reads the hidden tests from their source when it is called, runs
-them in a fresh sandbox, and leaves no trace in a cache.
+Only the report holds a scorer. It reads the hidden tests from their source when it is called, and
+leaves no trace in a cache.
 """
 
 from __future__ import annotations

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
 from agent.cli import interrupt, options
 from agent.cli.exits import Exit, UsageError
+from agent.cli.output import emit_json
+from agent.cli.recording import check_words, recorded
 from agent.cli.show import Show
 from agent.evaluation import EvalReport, Evaluation, TaskScore, choose_protocol
 from agent.run import Run
@@ -71,6 +72,7 @@ def evaluate(
     """Run a suite and report pass@k, cost and time."""
     flags = {name: value for name, value in locals().items() if name in Settings.model_fields}
     settings = load_settings(flags)
+    check_words(settings)
     loaded = load_suite(suite)
     tasks = [loaded.get(name) for name in task_id] if task_id else list(loaded)
     tasks = tasks[:limit]
@@ -79,12 +81,10 @@ def evaluate(
     decided = choose_protocol(protocol, loaded.hidden_refused, tasks)
     what = {"command": "eval", "suite": suite, "protocol": str(decided)}
     run = Run.resume(settings, what, resume) if resume else Run.start(settings, what)
-    try:
+    with recorded(run):
         report = interrupt.run(
             lambda: _evaluate(tasks, settings, decided, run, as_json=as_json, quiet=quiet)
         )
-    finally:
-        run.close()
     _print(report, str(run.folder), as_json=as_json)
     return Exit.BUDGET if report.stopped.get("budget") else Exit.VERIFIED
 
@@ -104,7 +104,7 @@ async def _evaluate(
         def scored(score: TaskScore) -> None:
             show.score(score)
             if as_json:
-                print(json.dumps(score.model_dump(mode="json")), flush=True)
+                emit_json(score.model_dump(mode="json"))
 
         async with open_model(settings, progress=show.downloaded) as (model, price):
             async with open_bench(settings, tasks) as bench:
@@ -126,7 +126,7 @@ async def _evaluate(
 
 def _print(report: EvalReport, folder: str, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(report.summary()))
+        emit_json(report.summary())
         return
     low, high = report.pass_at_1_interval
     seen = {

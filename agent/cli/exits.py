@@ -6,17 +6,21 @@
 3    infrastructure: sandbox, engine, model server, disk
 4    budget exhausted
 130  interrupted
+
+A fault in Regreen itself ends with 3 and a traceback: it must not look like "not verified".
 """
 
 from __future__ import annotations
 
+import errno
+import sqlite3
 from enum import IntEnum
 
 from agent.budget import BudgetExhaustedError
 from agent.evaluation import ProtocolError
 from agent.journal import JournalError
 from agent.llm.base import ModelConfigError, ModelError
-from agent.run import RunError
+from agent.run import RunError, RunFolderError
 from agent.search.registry import UnknownStrategyError
 from agent.settings import SettingsError
 from agent.solving import NoTestsError
@@ -51,6 +55,7 @@ _CODES: tuple[tuple[type[Exception], Exit], ...] = (
     (SamplesError, Exit.USAGE),
     (ProtocolError, Exit.USAGE),
     (NoTestsError, Exit.USAGE),
+    (RunFolderError, Exit.INFRASTRUCTURE),
     (RunError, Exit.USAGE),
     (UnknownStrategyError, Exit.USAGE),
     (UnknownSandboxError, Exit.USAGE),
@@ -60,6 +65,9 @@ _CODES: tuple[tuple[type[Exception], Exit], ...] = (
     (ModelError, Exit.INFRASTRUCTURE),
     (SandboxError, Exit.INFRASTRUCTURE),
     (JournalError, Exit.INFRASTRUCTURE),
+)
+_MACHINE_AT_ITS_END = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 )
 
 
@@ -77,4 +85,9 @@ def known_error(error: BaseException) -> tuple[Exception, Exit] | None:
     for kind, code in _CODES:
         if isinstance(error, kind):
             return error, code
+    if isinstance(error, sqlite3.OperationalError):
+        return OutputError(f"a database can't be used: {error}"), Exit.INFRASTRUCTURE
+    if isinstance(error, OSError) and error.errno in _MACHINE_AT_ITS_END:
+        where = f"{error.filename}: " if error.filename else ""
+        return OutputError(f"{where}{error.strerror}"), Exit.INFRASTRUCTURE
     return None

@@ -5,16 +5,20 @@ from __future__ import annotations
 import functools
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
 import anyio
 import typer
+from anyio.abc import TaskStatus
 
 from agent.cli.exits import Exit
 
 Result = TypeVar("Result")
 Words = ParamSpec("Words")
+
+_SHOW_CURSOR = b"\x1b[?25h"
 
 
 class InterruptedRunError(Exception):
@@ -44,24 +48,34 @@ def run(work: Callable[[], Awaitable[Result]]) -> Result:
 
     async def watched() -> Result:
         results: list[Result] = []
-        interrupted = False
-
-        async def watch(scope: anyio.CancelScope) -> None:
-            nonlocal interrupted
-            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                async for _number in signals:
-                    if interrupted:
-                        os._exit(Exit.INTERRUPTED)
-                    interrupted = True
-                    scope.cancel()
-
+        scope = anyio.CancelScope()
         async with anyio.create_task_group() as watching:
-            with anyio.CancelScope() as scope:
-                watching.start_soon(watch, scope)
+            await watching.start(_watch, scope)
+            with scope:
                 results.append(await work())
             watching.cancel_scope.cancel()
         if not results:
-            raise InterruptedRunError("interrupted; what was received is kept")
+            raise InterruptedRunError("interrupted")
         return results[0]
 
-    return anyio.run(watched)
+    try:
+        return anyio.run(watched)
+    except KeyboardInterrupt:  # before the first signal was listened for, or after the last
+        raise InterruptedRunError("interrupted") from None
+
+
+async def _watch(
+    scope: anyio.CancelScope, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
+        async for _number in signals:
+            if scope.cancel_called:
+                _end_at_once()
+            scope.cancel()
+
+
+def _end_at_once() -> None:
+    if sys.stderr.isatty():
+        os.write(2, _SHOW_CURSOR)  # a progress display hides it
+    os._exit(Exit.INTERRUPTED)

@@ -1,112 +1,102 @@
-"""The program's entry: commands, and what happens when one of them fails or is interrupted."""
+"""The program's entry: what happens when a command ends, fails, or is interrupted.
+
+It imports next to nothing, so that Ctrl-C during the imports and a foreign module under one of
+our names end in one line, too.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
+from typing import NoReturn
 
-import typer
-
-from agent.cli.exits import Exit, known_error
-from agent.cli.interrupt import InterruptedRunError, ending
-
-_RESUME = "--resume"
-
-app = typer.Typer(
-    name="regreen",
-    help="Writes code by search and proves it by running it.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+_NOT_FINISHED = 3
+_USAGE = 2
+_INTERRUPTED = 130
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        try:
-            found = version("regreen")
-        except PackageNotFoundError:
-            found = "unknown"
-        print(f"regreen {found}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    _version_wanted: bool = typer.Option(
-        False, "--version", callback=_version, is_eager=True, help="Print the version."
-    ),
-) -> None:
-    """Writes code by search and proves it by running it."""
-
-
-def _add_commands() -> None:
-    from agent.cli import config, doctor, evaluate, model, sandbox, solve, verify
-
-    for name, command in (
-        ("solve", solve.solve),
-        ("verify", verify.verify),
-        ("eval", evaluate.evaluate),
-        ("doctor", doctor.doctor),
-    ):
-        app.command(name)(ending(command))
-    for name, group in (("config", config.app), ("model", model.app), ("sandbox", sandbox.app)):
-        app.add_typer(group, name=name)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the command line and ends the process with one of `Exit`'s codes."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        _add_commands()
-        app(args=_with_resume_value(words))
-    except (KeyboardInterrupt, InterruptedRunError) as error:
-        _end(Exit.INTERRUPTED, str(error) or "interrupted")
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read our output has seen enough
-        _end(Exit.VERIFIED)
+        code, message = _run(words)
+    except KeyboardInterrupt:
+        code, message = _INTERRUPTED, "interrupted"
+    _end(code, message)
+
+
+def _run(words: list[str]) -> tuple[int, str]:
+    """The exit code, and the line to say about it."""
+    clash = _clash()
+    if clash:
+        return _USAGE, clash
+    _plain_streams()
+    from agent.cli.exits import known_error
+    from agent.cli.interrupt import InterruptedRunError
+
+    try:
+        from agent.cli.commands import run
+
+        return run(words), ""
+    except InterruptedRunError as error:
+        return _INTERRUPTED, str(error)
     except Exception as error:
+        if _reader_is_gone(error):
+            return _NOT_FINISHED, ""  # whoever read our output has seen enough
         found = known_error(error)
         if found is None:
-            raise
-        _end(found[1], str(found[0]))
+            import traceback
+
+            traceback.print_exc()
+            return _NOT_FINISHED, "this is a fault in Regreen itself; please report the lines above"
+        return int(found[1]), str(found[0])
 
 
-def _end(code: Exit, message: str = "") -> None:
+def _clash() -> str:
+    from agent.clashes import shadowed
+
+    for name, place in shadowed().items():
+        return (
+            f"Python finds another module {name!r} before Regreen's: {place}; rename it, take its "
+            "folder out of PYTHONPATH, or install Regreen on its own (pipx, uv tool)"
+        )
+    return ""
+
+
+def _plain_streams() -> None:
+    """UTF-8 whatever the locale says: a program's text goes out as it is."""
+    for stream, errors in ((sys.stdout, "surrogatepass"), (sys.stderr, "backslashreplace")):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(encoding="utf-8", errors=errors)
+
+
+def _reader_is_gone(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(_reader_is_gone, error.exceptions))
+    return isinstance(error, BrokenPipeError)
+
+
+def _end(code: int, message: str = "") -> NoReturn:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # all is closed: the next one may simply end it
     if message:
-        print(f"regreen: {_one_line(message)}", file=sys.stderr)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    sys.exit(int(code))
+        with contextlib.suppress(OSError):
+            print(f"regreen: {_one_line(message)}", file=sys.stderr, flush=True)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # Python would try again at its exit, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if not isinstance(error, BrokenPipeError):
+            print(f"regreen: can't write standard output: {error.strerror}", file=sys.stderr)
+        code = code or _NOT_FINISHED
+    sys.exit(code)
 
 
 def _one_line(message: str) -> str:
     """A message without line breaks or anything that could steer a terminal."""
     return re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", message).strip()
-
-
-def _with_resume_value(words: list[str]) -> list[str]:
-    """`--resume` may stand alone: then it means the newest run of the same kind."""
-    out: list[str] = []
-    for place, word in enumerate(words):
-        following = words[place + 1] if place + 1 < len(words) else ""
-        if word == _RESUME and not _names_a_run(following):
-            out.append(f"{_RESUME}=last")
-        else:
-            out.append(word)
-    return out
-
-
-def _names_a_run(word: str) -> bool:
-    if not word or word.startswith("-"):
-        return False
-    return (
-        bool(re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{6}", word))
-        or os.path.isfile(  # noqa: PTH113
-            os.path.join(word, "manifest.json")  # noqa: PTH118
-        )
-        or word == "last"
-    )

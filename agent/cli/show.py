@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from types import TracebackType
 
@@ -19,23 +18,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from stamina.instrumentation import RetryDetails, set_on_retry_hooks
+
 from agent import events
+from agent.cli.output import clean, short
 from agent.evaluation import TaskScore
 from agent.solving import Solution
 
 _TESTS_SHOWN = 12
-_DETAIL_CHARS = 160
-
-
-def clean(text: str) -> str:
-    """Text of a stranger without anything that could steer a terminal."""
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "�", text)
-
-
-def short(text: str, limit: int = _DETAIL_CHARS) -> str:
-    """One clean line, cut to a length."""
-    line = " ".join(clean(text).split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 class Show:
@@ -59,6 +49,8 @@ class Show:
         self._solved = 0
 
     def __enter__(self) -> Show:
+        # The library would write a line of its own to standard error, or even to standard output.
+        set_on_retry_hooks([self._retrying])
         if self._live:
             columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
             if self._total is not None:
@@ -78,6 +70,10 @@ class Show:
     ) -> None:
         if self._progress is not None:
             self._progress.stop()
+        set_on_retry_hooks([])
+
+    def _retrying(self, retry: RetryDetails) -> None:
+        self.step(f"retrying in {retry.wait_for:.0f} s: {retry.caused_by}")
 
     def say(self, text: str) -> None:
         """A line that stays."""
@@ -141,6 +137,9 @@ class Show:
             return
         counted = verdict.counted
         right = [test for test in counted if test.outcome == "passed"]
+        if verdict.broken:
+            self.say(f"{name}: not verified, its tests can't be used: {short(verdict.broken)}")
+            return
         state = "verified" if solution.solved else "not verified"
         self.say(f"{name}: {state}, {len(right)} of {len(counted)} tests passed")
         for test in counted[:_TESTS_SHOWN]:
@@ -163,6 +162,8 @@ class Show:
 
 
 def _stop(solution: Solution) -> str:
+    if solution.solved and solution.stopped in ("bank", "budget"):
+        return "verified"  # the end of the bank, or of the budget, came into sight at the same time
     reasons = {
         "verified": "stopped at the first verified pass",
         "drawn": "all samples drawn",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from agent.budget import Ledger
 from agent.cli import interrupt, options
 from agent.cli.exits import Exit, OutputError, UsageError
+from agent.cli.output import emit, emit_json, emit_program, file_names, short, write_program
+from agent.cli.recording import check_words, recorded
 from agent.cli.show import Show
 from agent.run import Run
 from agent.session import open_bench, open_model
@@ -18,8 +20,9 @@ from agent.solving import NoTestsError, Solution, solve_task
 from tasks import load_tasks
 from tasks.model import Task
 
-Reference = Annotated[
-    str, typer.Argument(help="A folder, a stub, a suite, or SUITE/TASK.", metavar="TASK")
+References = Annotated[
+    list[str],
+    typer.Argument(help="A folder, a stub, a suite, or SUITE/TASK; several run in one session."),
 ]
 TestFiles = Annotated[
     list[Path] | None,
@@ -31,7 +34,7 @@ EntryPoint = Annotated[
 
 
 def solve(
-    task: Reference,
+    task: References,
     tests: TestFiles = None,
     entry_point: EntryPoint = None,
     model: options.Model = None,
@@ -70,27 +73,43 @@ def solve(
     """Search for a program that passes all tests of TASK, and print it."""
     flags = {name: value for name, value in locals().items() if name in Settings.model_fields}
     settings = load_settings(flags)
-    found = load_tasks(task, tests=tuple(tests or ()), entry_point=entry_point or "")
-    for one in found:
-        if not one.all_tests():
-            raise NoTestsError(
-                f"{one.id} has no tests to verify anything by: give some with --tests"
-            )
-    if output is not None and len(found) > 1 and output.is_file():
-        raise UsageError(f"--output {output} is a file, and there are {len(found)} tasks")
-    what = {"command": "solve", "suite": task, "protocol": "given"}
+    check_words(settings)
+    found = _tasks(task, tests=tuple(tests or ()), entry_point=entry_point or "")
+    if output is not None and len(found) > 1 and output.exists() and not output.is_dir():
+        raise UsageError(
+            f"--output {output} is no folder, and there are {len(found)} tasks: name a folder"
+        )
+    if output is not None and len(found) == 1 and output.is_dir():
+        raise UsageError(f"--output {output} is a folder: name a file")
+    what = {"command": "solve", "suite": task if len(task) > 1 else task[0], "protocol": "given"}
     run = Run.resume(settings, what, resume) if resume else Run.start(settings, what)
-    try:
+    with recorded(run):
         solutions = interrupt.run(
             lambda: _solve_all(found, settings, run, output, as_json=as_json, quiet=quiet)
         )
-    finally:
-        run.close()
     return _exit_code(solutions)
 
 
+def _tasks(references: list[str], *, tests: tuple[Path, ...], entry_point: str) -> list[Task]:
+    """All tasks meant, each once; every one has tests."""
+    found: dict[str, Task] = {}
+    for reference in references:
+        for task in load_tasks(reference, tests=tests, entry_point=entry_point):
+            known = found.setdefault(task.id, task)
+            if known.public().source != task.public().source:
+                raise UsageError(
+                    f"two tasks have the id {task.id!r} ({known.public().source}, "
+                    f"{task.public().source}): solve one after the other"
+                )
+            if not task.all_tests():
+                raise NoTestsError(
+                    f"{task.id} has no tests to verify anything by: give some with --tests"
+                )
+    return list(found.values())
+
+
 async def _solve_all(
-    tasks: tuple[Task, ...],
+    tasks: list[Task],
     settings: Settings,
     run: Run,
     output: Path | None,
@@ -99,6 +118,7 @@ async def _solve_all(
     quiet: bool,
 ) -> list[Solution]:
     solutions: list[Solution] = []
+    names = file_names(task.id for task in tasks)
     ledger = Ledger(settings.budget)
     with Show(quiet=quiet) as show:
         show.step("starting the sandbox")
@@ -121,42 +141,43 @@ async def _solve_all(
                     )
                     solutions.append(solution)
                     show.solution(solution)
-                    _give(solution, output, several=len(tasks) > 1, as_json=as_json)
+                    path = output
+                    if output is not None and len(tasks) > 1:
+                        path = output / names[task.id]
+                    _give(solution, path, several=len(tasks) > 1, as_json=as_json)
         if len(tasks) > 1:
             solved = sum(solution.solved for solution in solutions)
             show.say(f"{solved} of {len(tasks)} tasks verified")
     return solutions
 
 
-def _give(solution: Solution, output: Path | None, *, several: bool, as_json: bool) -> None:
+def _give(solution: Solution, path: Path | None, *, several: bool, as_json: bool) -> None:
     """The program, or all of the solution as JSON, where it was asked for."""
-    program = solution.program if solution.program.endswith("\n") else solution.program + "\n"
-    if output is not None and solution.program:
-        path = output / f"{solution.task_id.replace('/', '_')}.py" if several else output
+    if path is not None and solution.program:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(program, encoding="utf-8", errors="surrogatepass")
-        except OSError as error:
-            raise OutputError(f"can't write {path}: {error.strerror}") from None
-    if as_json:
-        print(json_line(solution), flush=True)
-    elif output is None and solution.program:
+            write_program(path, solution.program)
+        except OutputError as error:
+            if not as_json:
+                emit_program(solution.program)  # it was paid for
+            raise OutputError(f"{error}; the program is on standard output instead") from None
+        finally:
+            if as_json:
+                emit_json(solution.model_dump(mode="json"))
+    elif as_json:
+        emit_json(solution.model_dump(mode="json"))
+    elif path is None and solution.program:
         if several:
-            print(f"# {solution.task_id}: {'verified' if solution.solved else 'NOT verified'}")
-        print(program, flush=True, end="" if not several else "\n")
-
-
-def json_line(solution: Solution) -> str:
-    """One object on one line; ASCII, so that any program's text survives any terminal."""
-    import json
-
-    data: dict[str, Any] = solution.model_dump(mode="json")
-    return json.dumps(data)
+            emit(f"# {short(solution.task_id)}: {'verified' if solution.solved else 'NOT verified'}")
+        emit_program(solution.program)
+        if several:
+            emit("")
 
 
 def _exit_code(solutions: list[Solution]) -> int:
     if all(solution.solved for solution in solutions):
         return Exit.VERIFIED
+    if any(solution.verdict is not None and solution.verdict.broken for solution in solutions):
+        return Exit.USAGE
     if any(solution.stopped == "budget" for solution in solutions if not solution.solved):
         return Exit.BUDGET
     return Exit.NOT_VERIFIED

@@ -11,6 +11,7 @@ from typing import Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from sandbox.outcome import Outcome
 from tasks.model import PublicTask
 from verifiers.verdict import Verdict
 
@@ -100,9 +101,11 @@ class Strategy(Protocol[State]):
 
 def seen(proposal: Proposal, verdict: Verdict) -> Seen:
     """What to remember of one verdict."""
+    imported = all(test.name != "import" for test in verdict.tests)
     return Seen(
         index=proposal.index,
         passed=verdict.passed,
         reward=verdict.reward,
-        runs=bool(verdict.tests) and all(test.name != "import" for test in verdict.tests),
+        # without a test in the verdict, only a failed run says that there was one
+        runs=imported and (bool(verdict.tests) or verdict.outcome is Outcome.FAILED),
     )

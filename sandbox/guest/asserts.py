@@ -125,7 +125,10 @@ class Recorder:
 class _Rewriter(ast.NodeTransformer):
     """Replaces each `assert` by a recorded check, and guards the statements beside it."""
 
-    def __init__(self, recorder: Recorder, tainted: frozenset[str], check: str | None) -> None:
+    def __init__(
+        self, source: str, recorder: Recorder, tainted: frozenset[str], check: str | None
+    ) -> None:
+        self._lines = source.split("\n")
         self._recorder = recorder
         self._tainted = tainted
         self._check = check
@@ -146,7 +149,7 @@ class _Rewriter(ast.NodeTransformer):
         self._recorder.places.append(
             Place(
                 line=node.lineno,
-                text=" ".join(ast.unparse(node.test).split())[:_TEXT_LIMIT],
+                text=self._text(node.test),
                 tainted=_mentions(node.test, self._tainted),
             )
         )
@@ -160,6 +163,15 @@ class _Rewriter(ast.NodeTransformer):
             caught=_tell("failed", number, caught=True),
             otherwise=[_tell("passed", number)],
         )
+
+    def _text(self, node: ast.expr) -> str:
+        """The expression as it is written; taken from the line, since unparsing costs more."""
+        line = self._lines[node.lineno - 1].encode()
+        if node.end_lineno == node.lineno:
+            text = line[node.col_offset : node.end_col_offset].decode("utf-8", "replace")
+        else:
+            text = ast.unparse(node)
+        return " ".join(text.split())[:_TEXT_LIMIT]
 
     def visit_Try(self, node: ast.Try) -> ast.stmt:
         # a check that was made already is left as it is
@@ -258,7 +270,7 @@ def run(
         for node in tree.body:
             if isinstance(node, ast.FunctionDef) and node.name == function and node.args.args:
                 sources.add(node.args.args[0].arg)
-    rewriter = _Rewriter(recorder, taint(tree, sources), function)
+    rewriter = _Rewriter(source, recorder, taint(tree, sources), function)
     code = compile(rewriter.rewrite(tree), filename, "exec", dont_inherit=True)
     namespace[_RECORDER] = recorder
     exec(code, namespace)

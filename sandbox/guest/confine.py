@@ -264,7 +264,7 @@ class Confinement:
         return False
 
     def end_all(self) -> None:
-        """Ends everything that this server started; nobody else does where it is no first process."""
+        """Ends all that this server started. For a first process the kernel does that."""
         while os.getpid() != 1 and (left := children()):
             for pid in left:
                 with contextlib.suppress(OSError):

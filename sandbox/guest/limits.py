@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from typing import Any
 
 from .lockdown import Rlimits
@@ -22,6 +23,15 @@ def rlimits(limits: dict[str, Any], base_bytes: int) -> Rlimits:
         processes=int(limits["pids"]),
         file_bytes=int(limits["file_mb"] * (1 << 20)),
     )
+
+
+def ran_out_of_cpu(number: int, cpu: float, limit: int) -> bool:
+    """Whether a process that a signal ended was ended by the kernel for its cpu time.
+
+    The kernel enforces the limit by sampled ticks and reports precise time, which on a busy
+    machine is up to a third less; so half of the limit is taken as evidence.
+    """
+    return number in (signal.SIGKILL, signal.SIGXCPU) and cpu >= limit / 2
 
 
 def whole_seconds(seconds: float) -> int:

@@ -109,8 +109,9 @@ def landlock_ruleset(
 ) -> int:
     """A ruleset's descriptor: read and execute beneath `read`, all but special files in `write`.
 
-    Beneath `listed` there are lists of names to be had and nothing else. Everything else in the file system is refused, and so are TCP, abstract sockets of others and
-    signals to processes outside, as far as the kernel's version goes.
+    Beneath `listed` there are lists of names to be had and nothing else. Everything else in the
+    file system is refused, and so are TCP, abstract sockets of others and signals to processes
+    outside, as far as the kernel's version goes.
 
     Raises:
         OSError: no Landlock here.

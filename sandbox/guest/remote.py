@@ -480,6 +480,17 @@ def _forward(operation: str) -> Callable[..., Any]:
     return method
 
 
+def _ordering(operation: str) -> Callable[..., Any]:
+    """Order among handles only: were a handle asked whether it is more than 3, it could say yes."""
+
+    def method(self: Handle, other: object) -> Any:
+        if not isinstance(other, Handle):
+            return NotImplemented
+        return _exactly(bool, _ask(self, operation, other))
+
+    return method
+
+
 def _reflected(operation: str) -> Callable[..., Any]:
     def method(self: Handle, other: Any) -> Any:
         remote = object.__getattribute__(self, "_remote")
@@ -489,9 +500,11 @@ def _reflected(operation: str) -> Callable[..., Any]:
 
 
 for _name in ("getitem", "setitem", "delitem", "reversed", "enter", "round", "neg", "pos", "abs",
-              "invert", "lt", "le", "gt", "ge", "iadd", "isub", "imul", "itruediv", "ifloordiv",
+              "invert", "iadd", "isub", "imul", "itruediv", "ifloordiv",
               "imod", "ipow", "imatmul", "iand", "ior", "ixor", "ilshift", "irshift"):  # fmt: skip
     setattr(Handle, f"__{_name}__", _forward(_name))
+for _name in ("lt", "le", "gt", "ge"):
+    setattr(Handle, f"__{_name}__", _ordering(_name))
 for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or",
               "xor", "lshift", "rshift", "divmod"):  # fmt: skip
     _operation = f"{_name}_" if _name in ("and", "or") else _name

@@ -18,7 +18,7 @@ from typing import Any
 
 from . import wire
 from .confine import Confinement
-from .limits import ended, rlimits, whole_seconds
+from .limits import ended, ran_out_of_cpu, rlimits, whole_seconds
 
 INTERPRETERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "javascript": ("main.js", ("node", "main.js")),
@@ -89,7 +89,7 @@ def _run(
     errors = transfer.errors.decode("utf-8", "replace")[-_DETAIL:]
     if not breach and os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
-        if number in (signal.SIGKILL, signal.SIGXCPU) and cpu >= limit - 0.2:
+        if ran_out_of_cpu(number, cpu, limit):
             breach = ("timeout", f"more than {limit} s of cpu time")
         else:
             breach = ("crash", f"killed by signal {number}")

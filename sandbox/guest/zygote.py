@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from . import child, kernel, runner
 from .confine import Confinement
-from .limits import address_space, ended, oom_kills, rlimits, whole_seconds
+from .limits import address_space, ended, oom_kills, ran_out_of_cpu, rlimits, whole_seconds
 from .loop import Loop
 
 _TAIL = 4096
@@ -168,11 +168,11 @@ class Zygote:
         cpu = usage.ru_utime + usage.ru_stime
         limit = whole_seconds(run.job["limits"]["cpu_seconds"])
         signalled = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-        if not run.stopped and signalled in (signal.SIGKILL, signal.SIGXCPU):
-            if cpu >= limit - 0.2:
-                run.breach["timeout"] = f"more than {limit} s of cpu time"
-            elif oom_kills() > run.ooms:
-                run.breach["memory"] = "the kernel ran out of the container's memory"
+        starved = signalled == signal.SIGKILL and oom_kills() > run.ooms
+        if not run.stopped and starved:
+            run.breach["memory"] = "the kernel ran out of the container's memory"
+        elif not run.stopped and ran_out_of_cpu(signalled, cpu, limit):
+            run.breach["timeout"] = f"more than {limit} s of cpu time"
         self._loop.send_link(
             {
                 "ended": run.number,
@@ -182,7 +182,7 @@ class Zygote:
                 "cpu": cpu,
                 "seconds": seconds,
                 "rss": usage.ru_maxrss * 1024,
-                "oom": oom_kills() > run.ooms,
+                "oom": starved,
                 "tail": run.tail.decode("utf-8", "replace"),
                 "clean": clean,
             }

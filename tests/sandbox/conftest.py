@@ -6,6 +6,7 @@ import gc
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NoReturn
 
 import anyio
@@ -35,12 +36,30 @@ def _unavailable(reason: str) -> NoReturn:
 
 
 @pytest.fixture(scope="session")
-def open_sandbox() -> Callable[[str, BlockingPortal], Any]:
-    """Opens a sandbox by its backend's name, as a context manager; skips where there is none."""
+def open_sandbox() -> Callable[[str, BlockingPortal], AbstractContextManager[Sandbox]]:
+    """Opens a sandbox with two slots by its backend's name; skips where no engine answers."""
 
-    def make(backend: str, portal: BlockingPortal) -> Any:
-        sandbox: Any = DockerSandbox(slots=2) if backend == "docker" else LocalSandbox(slots=2)
-        return portal.wrap_async_context_manager(sandbox)
+    @contextmanager
+    def make(backend: str, portal: BlockingPortal) -> Iterator[Sandbox]:
+        new: Any = DockerSandbox(slots=2) if backend == "docker" else LocalSandbox(slots=2)
+        manager = portal.wrap_async_context_manager(new)
+        with warnings.catch_warnings():
+            # The docker package drops its socket unclosed where nobody listens.
+            warnings.simplefilter("ignore", ResourceWarning)
+            try:
+                sandbox, reason = manager.__enter__(), ""
+            except SandboxUnavailableError as error:
+                sandbox, reason = None, str(error)
+                del manager  # it holds the error, and the error the socket
+            gc.collect()
+        if sandbox is None:
+            if backend == "docker":
+                _unavailable(reason)
+            pytest.fail(reason)
+        try:
+            yield sandbox
+        finally:
+            manager.__exit__(None, None, None)
 
     return make
 
@@ -53,27 +72,12 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def opened(
-    backend: str, open_sandbox: Callable[[str, BlockingPortal], Any]
+    backend: str,
+    open_sandbox: Callable[[str, BlockingPortal], AbstractContextManager[Sandbox]],
 ) -> Iterator[tuple[BlockingPortal, Sandbox]]:
-    """A sandbox with two slots that stays open, and the portal to its event loop."""
-    with start_blocking_portal() as portal:
-        manager = open_sandbox(backend, portal)
-        with warnings.catch_warnings():
-            # The docker package drops its socket unclosed where nobody listens.
-            warnings.simplefilter("ignore", ResourceWarning)
-            try:
-                sandbox, reason = manager.__enter__(), ""
-            except SandboxUnavailableError as error:
-                sandbox, reason = None, str(error)
-            gc.collect()
-        if sandbox is None:
-            if backend == "docker":
-                _unavailable(reason)
-            pytest.fail(reason)
-        try:
-            yield portal, sandbox
-        finally:
-            manager.__exit__(None, None, None)
+    """A sandbox that stays open, and the portal to its event loop."""
+    with start_blocking_portal() as portal, open_sandbox(backend, portal) as sandbox:
+        yield portal, sandbox
 
 
 @pytest.fixture(scope="session")

