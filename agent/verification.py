@@ -48,7 +48,7 @@ class Sample:
 
 
 class VerifiedRow(BaseModel):
-    """One program's verdict, as it is printed."""
+    """One program's verdict, as it is printed; `broken` says why its tests can't be used."""
 
     task_id: str
     passed: bool
@@ -59,6 +59,7 @@ class VerifiedRow(BaseModel):
     isolation: str
     seconds: float
     detail: str = ""
+    broken: str = ""
 
 
 @dataclass(slots=True)
@@ -85,21 +86,22 @@ class Tally:
         """Wall time so far."""
         return time.monotonic() - self.began
 
+    def pass_at_k(self) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+        """Unbiased pass@k over the tasks seen, and its intervals, for what every task allows."""
+        counts = list(self.by_task.values())
+        fewest = min((drawn for drawn, _ in counts), default=0)
+        return pass_at_ks(counts, usual_ks(fewest))
+
     def summary(self) -> dict[str, Any]:
         """The closing object of a batch."""
         seconds = self.seconds
-        counts = list(self.by_task.values())
-        fewest = min((drawn for drawn, _ in counts), default=0)
-        values, intervals = pass_at_ks(counts, usual_ks(fewest))
         return {
             "total": self.total,
             "passed": self.passed,
-            "tasks": len(self.by_task),
             "outcomes": dict(sorted(self.outcomes.items())),
             "seconds": seconds,
             "candidates_per_second": self.total / seconds if seconds > 0 else 0.0,
-            "pass_at_k": values,
-            "pass_at_k_interval": intervals,
+            "pass_at_k": self.pass_at_k()[0],
         }
 
 
@@ -151,7 +153,7 @@ def _row_samples(line: str, suite: Suite, path: Path, number: int) -> Iterator[S
     where = f"{path}, line {number}"
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SamplesError(f"{where}: no JSON ({error}); a row has {_ROW_FORMS}") from None
     if not isinstance(row, dict) or not isinstance(row.get("task_id"), str):
         raise SamplesError(f"{where}: a row has {_ROW_FORMS}")
@@ -163,8 +165,9 @@ def _row_samples(line: str, suite: Suite, path: Path, number: int) -> Iterator[S
     if "samples" not in row:
         yield Sample(task, programs[0], row)
         return
+    own = {name: value for name, value in row.items() if name != "samples"}
     for place, program in enumerate(programs):
-        yield Sample(task, program, {"task_id": row["task_id"], "sample": place})
+        yield Sample(task, program, {**own, "sample": place})
 
 
 def _programs(row: dict[str, Any], task: Task, where: str) -> list[str]:
@@ -279,4 +282,5 @@ def row_of(task_id: str, verdict: Verdict) -> VerifiedRow:
         isolation=verdict.isolation,
         seconds=verdict.seconds,
         detail=verdict.detail,
+        broken=verdict.broken,
     )

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import anyio
+import json
 
-from agent.cli import options
+from agent.cli import interrupt, options
 from agent.cli.exits import Exit
+from agent.cli.output import emit, short
 
 
 def doctor(as_json: options.AsJson = False) -> int:
     """Check engine, image, kernel, isolation, model and name clashes."""
-    import json
-
     from agent.doctor import examine
     from agent.settings import load_settings
 
-    findings = anyio.run(examine, load_settings())
+    settings = load_settings()
+    findings = interrupt.run(lambda: examine(settings))
     if as_json:
-        print(json.dumps([finding.model_dump(mode="json") for finding in findings], indent=2))
+        emit(json.dumps([finding.model_dump(mode="json") for finding in findings], indent=2))
     else:
         for finding in findings:
-            print(f"{finding.state:<8} {finding.what}: {finding.found}")
+            emit(f"{finding.state:<8} {finding.what}: {short(finding.found, 300)}")
             if finding.advice:
-                print(f"         → {finding.advice}")
+                emit(f"         → {short(finding.advice, 300)}")
     works = any(
-        finding.what.startswith("sandbox") and finding.state == "ok" for finding in findings
+        finding.what.startswith("sandbox ") and finding.state == "ok" for finding in findings
     )
     return Exit.VERIFIED if works else Exit.INFRASTRUCTURE

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Annotated
+from typing import Annotated
 
 import typer
 
 from agent.cli import interrupt, options
 from agent.cli.exits import Exit, OutputError, UsageError
+from agent.cli.output import emit, emit_json, short
+from agent.cli.recording import check_words
 from agent.cli.show import Show
 from agent.session import open_bench
 from agent.settings import Settings, load_settings
@@ -24,6 +25,7 @@ from agent.verification import (
     single_solution,
     verify_samples,
 )
+from sandbox.outcome import Outcome
 from tasks import load_suite, load_tasks
 from tasks.suite import Suite
 
@@ -61,6 +63,7 @@ def verify(
     """Judge programs against the tests of a suite or a task."""
     flags = {name: value for name, value in locals().items() if name in Settings.model_fields}
     settings = load_settings(flags)
+    check_words(settings)
     if (samples is None) == (solution is None):
         raise UsageError("verify takes one of --samples FILE.jsonl and --solution FILE")
     if tests:
@@ -73,7 +76,7 @@ def verify(
         assert samples is not None
         found = read_samples(samples, suite)
     rows: list[VerifiedRow] = []
-    tally = interrupt.run(
+    interrupt.run(
         lambda: _verify(
             found,
             suite,
@@ -86,9 +89,12 @@ def verify(
     )
     if solution is None:
         return Exit.VERIFIED
-    if rows and rows[0].outcome == "infra":
+    row = rows[0]
+    if row.outcome is Outcome.INFRA:
         return Exit.INFRASTRUCTURE
-    return Exit.VERIFIED if rows and rows[0].passed else Exit.NOT_VERIFIED if tally else Exit.USAGE
+    if row.broken:
+        return Exit.USAGE
+    return Exit.VERIFIED if row.passed else Exit.NOT_VERIFIED
 
 
 async def _verify(
@@ -101,18 +107,20 @@ async def _verify(
     quiet: bool,
     keep: list[VerifiedRow] | None,
 ) -> Tally:
-    with Show(quiet=quiet) as show, _rows_file(output) as file:
+    with Show(quiet=quiet) as show, _rows_file(output) as write:
         show.step("starting the sandbox")
         async with open_bench(settings, suite) as bench:
             show.say(f"sandbox {bench.sandbox.level} ({bench.why})")
             tally = Tally()
 
             def give(sample: Sample, row: VerifiedRow) -> None:
-                line = json.dumps({**sample.echo, **row.model_dump(mode="json")})
-                if file is not None:
-                    file.write(line + "\n")
+                verdict = row.model_dump(mode="json")
+                if not row.broken:
+                    del verdict["broken"]
+                if write is not None:
+                    write(json.dumps({**sample.echo, **verdict}))
                 elif as_json:
-                    print(line)
+                    emit_json({**sample.echo, **verdict})
                 if keep is not None:
                     keep.append(row)
                 show.step(
@@ -121,44 +129,61 @@ async def _verify(
                 )
 
             await verify_samples(samples, bench, tally=tally, give=give)
-        _close(tally, keep, show, as_json=as_json)
+    _close(tally, keep, as_json=as_json)
     return tally
 
 
-def _close(tally: Tally, keep: list[VerifiedRow] | None, show: Show, *, as_json: bool) -> None:
+def _close(tally: Tally, keep: list[VerifiedRow] | None, *, as_json: bool) -> None:
     summary = tally.summary()
     if as_json:
-        print(json.dumps(summary))
+        emit_json(summary)
         return
     if keep:
         row = keep[0]
-        print(f"{row.task_id}: {row.outcome}, reward {row.reward:.2f}")
+        lines = [f"{short(row.task_id)}: {row.outcome}, reward {row.reward:.2f}"]
         for test in row.tests:
-            mark = "✓" if test["outcome"] == "passed" else "✗"
-            print(f"  {mark} {test['name']}" + (f" — {test['detail']}" if test["detail"] else ""))
-        if row.detail and not row.passed:
-            print(f"  {row.detail}")
-        print(f"  isolation {row.isolation}, trust {row.trust}")
+            mark = "✓" if test["outcome"] == Outcome.PASSED else "✗"
+            detail = f" — {short(test['detail'])}" if test["detail"] else ""
+            lines.append(f"  {mark} {short(test['name'])}{detail}")
+        if row.broken:
+            lines.append(f"  the tests can't be used: {short(row.broken)}")
+        elif row.detail and not row.passed:
+            lines.append(f"  {short(row.detail)}")
+        emit("\n".join([*lines, f"  isolation {row.isolation}, trust {row.trust}"]))
         return
-    print(f"{summary['passed']} of {summary['total']} programs passed ({summary['tasks']} tasks)")
-    for name, count in summary["outcomes"].items():
-        print(f"  {name:<9}{count}")
-    for k, value in summary["pass_at_k"].items():
-        low, high = summary["pass_at_k_interval"][k]
-        print(f"  pass@{k:<4}{value:.1%}  [{low:.1%}, {high:.1%}]")
+    lines = [f"{tally.passed} of {tally.total} programs passed ({len(tally.by_task)} tasks)"]
+    lines += [f"  {name:<9}{count}" for name, count in summary["outcomes"].items()]
+    values, intervals = tally.pass_at_k()
+    for k, value in values.items():
+        low, high = intervals[k]
+        lines.append(f"  pass@{k:<4}{value:.1%}  [{low:.1%}, {high:.1%}]")
     rate = summary["candidates_per_second"]
-    print(f"  {summary['seconds']:.1f} s, {rate:.1f} programs a second")
+    emit("\n".join([*lines, f"  {summary['seconds']:.1f} s, {rate:.1f} programs a second"]))
 
 
 @contextlib.contextmanager
-def _rows_file(output: Path | None) -> Iterator[IO[str] | None]:
+def _rows_file(output: Path | None) -> Iterator[Callable[[str], None] | None]:
+    """A function that writes a line there at once, so that an interruption loses none."""
     if output is None:
         yield None
         return
+
+    def failed(error: OSError) -> OutputError:
+        return OutputError(f"can't write {output}: {error.strerror}")
+
     try:
-        with open(output, "w", encoding="utf-8") as file:
-            yield file
+        file = open(output, "w", encoding="utf-8", buffering=1)  # noqa: SIM115
     except OSError as error:
-        raise OutputError(f"can't write {output}: {error.strerror}") from None
+        raise failed(error) from None
+
+    def write(line: str) -> None:
+        try:
+            file.write(line + "\n")
+        except OSError as error:
+            raise failed(error) from None
+
+    try:
+        yield write
     finally:
-        sys.stdout.flush()
+        with contextlib.suppress(OSError):  # lines are written at once, so this has been told
+            file.close()
