@@ -323,5 +323,7 @@ class Evaluation:
             for score in report.scores
         ]
         self.run.write("samples.jsonl", "".join(f"{row}\n" for row in rows))
-        text = json.dumps(report.model_dump(mode="json"), indent=2)  # a program may be no valid UTF-8
+        text = json.dumps(
+            report.model_dump(mode="json"), indent=2
+        )  # a program may be no valid UTF-8
         self.run.write("report.json", text + "\n")

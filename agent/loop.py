@@ -24,6 +24,7 @@ from agent.llm.base import (
     Model,
     ModelRequest,
     ModelUnavailableError,
+    PromptTooLongError,
 )
 from agent.llm.prices import Price, cost, upper_bound
 from agent.llm.prompts import task_prompt
@@ -69,8 +70,8 @@ class SearchResult:
         task_id: of the task.
         chosen: the candidate to return, `None` if nothing was drawn.
         candidates: all that were settled, in the order of their indices.
-        stopped: why it ended: `verified`, `drawn`, `bank`, `budget`.
-        detail: a sentence for `budget`.
+        stopped: why it ended: `verified`, `drawn`, `bank`, `budget`, or `prompt` (too long).
+        detail: a sentence for `budget` and `prompt`.
         incidents: disagreements between two verdicts on the same program.
     """
 
@@ -210,6 +211,8 @@ class _Search:
                 self._stop("bank", str(error))
             except BudgetExhaustedError as error:
                 self._stop("budget", str(error))
+            except PromptTooLongError as error:
+                self._stop("prompt", str(error))
         del self._scopes[proposal.index]
         if not scope.cancelled_caught:
             self._arrived[proposal.index] = candidate

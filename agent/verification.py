@@ -131,10 +131,14 @@ def read_samples(path: Path, suite: Suite) -> Iterator[Sample]:
     Raises:
         SamplesError: a row is malformed, or names a task that the suite lacks.
     """
+    empty = True
     with _open_rows(path) as rows:
         for number, line in enumerate(rows, start=1):
             if line.strip():
+                empty = False
                 yield from _row_samples(line, suite, path, number)
+    if empty:
+        raise SamplesError(f"{path}: empty; a row has {_ROW_FORMS}")
 
 
 @contextmanager

@@ -169,5 +169,6 @@ def _stop(solution: Solution) -> str:
         "drawn": "all samples drawn",
         "bank": "the bank has no more samples",
         "budget": f"budget exhausted: {solution.detail}",
+        "prompt": f"the prompt is too long: {solution.detail}",
     }
     return reasons.get(solution.stopped, solution.stopped)

@@ -167,7 +167,9 @@ def _give(solution: Solution, path: Path | None, *, several: bool, as_json: bool
         emit_json(solution.model_dump(mode="json"))
     elif path is None and solution.program:
         if several:
-            emit(f"# {short(solution.task_id)}: {'verified' if solution.solved else 'NOT verified'}")
+            emit(
+                f"# {short(solution.task_id)}: {'verified' if solution.solved else 'NOT verified'}"
+            )
         emit_program(solution.program)
         if several:
             emit("")

@@ -172,12 +172,18 @@ def _rows_file(output: Path | None) -> Iterator[Callable[[str], None] | None]:
         return OutputError(f"can't write {output}: {error.strerror}")
 
     try:
-        file = open(output, "w", encoding="utf-8", buffering=1)  # noqa: SIM115
+        file = open(output, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
     except OSError as error:
         raise failed(error) from None
 
+    old = output.is_file()
+
     def write(line: str) -> None:
+        nonlocal old
         try:
+            if old:  # what an earlier run left stands until there is something better
+                file.truncate(0)
+                old = False
             file.write(line + "\n")
         except OSError as error:
             raise failed(error) from None

@@ -2,6 +2,7 @@
 
 ModelError
 ├── ModelConfigError       wrong name, key or address: exit code 2, no retry
+│   └── PromptTooLongError     this one chat doesn't fit the model's context
 ├── ModelUnavailableError  no usable answer after all retries: exit code 3
 └── BankExhaustedError     a replayed bank has no more samples: a clear end, not a fault
 """
@@ -20,6 +21,10 @@ class ModelError(Exception):
 
 class ModelConfigError(ModelError):
     """The request can't succeed as configured (unknown model, bad key, no price)."""
+
+
+class PromptTooLongError(ModelConfigError):
+    """The chat is longer than the model's context; other tasks may still fit."""
 
 
 class ModelUnavailableError(ModelError):

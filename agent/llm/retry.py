@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -10,12 +11,20 @@ from typing import TypeVar
 
 import stamina
 
-from agent.llm.base import ModelConfigError, ModelError, ModelUnavailableError, Usage
+from agent.llm.base import (
+    ModelConfigError,
+    ModelError,
+    ModelUnavailableError,
+    PromptTooLongError,
+    Usage,
+)
 from agent.llm.usage import add_usage
 
 T = TypeVar("T")
 
 _TRANSIENT_STATUS = frozenset({408, 409, 425, 429})
+_TOO_LONG = re.compile(r"context|too (long|large|many tokens)|maximum.*(length|tokens)", re.I)
+"""How servers word it that a chat doesn't fit; they share no code for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,4 +159,7 @@ def status_error(
             f"{name}: the server knows no such model or address (404); check the model's name"
             f" and the base URL{said}"
         )
-    return ModelConfigError(f"{name}: the server refuses the request ({status}){said}")
+    refused = f"{name}: the server refuses the request ({status}){said}"
+    if status in (400, 413) and _TOO_LONG.search(detail):
+        return PromptTooLongError(refused)
+    return ModelConfigError(refused)
