@@ -191,6 +191,7 @@ class Evaluation:
             replayed += isinstance(event, events.SampleReceived) and event.replayed
             self.listener(event)
 
+        self.run.note_sandbox(self.bench.sandbox)
         scores: dict[str, TaskScore] = {}
         waiting = list(reversed(tasks))
 
@@ -208,7 +209,7 @@ class Evaluation:
             raise first_error(errors) from None
         ordered = [scores[task.id] for task in tasks]
         report = self._report(ordered, ledger, time.monotonic() - began, lost, replayed)
-        self._write(report)
+        self._write(report, tasks)
         return report
 
     def _tasks_at_a_time(self) -> int:
@@ -317,13 +318,30 @@ class Evaluation:
             scores=tuple(scores),
         )
 
-    def _write(self, report: EvalReport) -> None:
+    def _write(self, report: EvalReport, tasks: Sequence[Task]) -> None:
         rows = [
-            json.dumps({"task_id": score.task_id, "solution": score.program})
-            for score in report.scores
+            json.dumps(
+                {
+                    "task_id": score.task_id,
+                    "solution": score.program,
+                    "completion": as_completion(task.public().prompt, score.program),
+                }
+            )
+            for task, score in zip(tasks, report.scores, strict=True)
         ]
         self.run.write("samples.jsonl", "".join(f"{row}\n" for row in rows))
         text = json.dumps(
             report.model_dump(mode="json"), indent=2
         )  # a program may be no valid UTF-8
         self.run.write("report.json", text + "\n")
+
+
+def as_completion(prompt: str, program: str) -> str:
+    """A whole program as text that continues its prompt, as HumanEval's own harness wants it.
+
+    Where the program doesn't begin with the prompt, the prompt's stub gets an empty body and is
+    then defined again.
+    """
+    if program.startswith(prompt):
+        return program[len(prompt) :]
+    return f"    pass\n\n\n{program}"

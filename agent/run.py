@@ -20,6 +20,7 @@ from platformdirs import user_state_dir
 from agent.journal import Journal
 from agent.llm.prompts import prompts_hash
 from agent.settings import Settings
+from sandbox.base import Sandbox
 
 LAST = "last"
 _MANIFEST = "manifest.json"
@@ -123,6 +124,10 @@ class Run:
                 f"run {which} was another one: {', '.join(differing) or 'the prompts'} differ"
             )
         return cls(folder, resumed=True)
+
+    def note_sandbox(self, sandbox: Sandbox) -> None:
+        """Records where the run's verdicts come from."""
+        self.journal.append("sandbox", {"level": sandbox.level, "identity": sandbox.identity})
 
     def write(self, name: str, text: str) -> Path:
         """Writes a file of results into the folder, whole or not at all.

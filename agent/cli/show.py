@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from types import TracebackType
+from typing import cast
 
 from rich.console import Console
 from rich.progress import (
@@ -17,8 +19,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-
-from stamina.instrumentation import RetryDetails, set_on_retry_hooks
+from stamina.instrumentation import RetryDetails, RetryHook, set_on_retry_hooks
 
 from agent import events
 from agent.cli.output import clean, short
@@ -45,12 +46,13 @@ class Show:
         self._bar: TaskID | None = None
         self._tokens = 0
         self._samples = 0
+        self._began = time.monotonic()
         self._done = 0
         self._solved = 0
 
     def __enter__(self) -> Show:
         # The library would write a line of its own to standard error, or even to standard output.
-        set_on_retry_hooks([self._retrying])
+        set_on_retry_hooks([cast(RetryHook, self._retrying)])
         if self._live:
             columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
             if self._total is not None:
@@ -117,8 +119,13 @@ class Show:
             self._progress.update(
                 self._bar,
                 completed=self._done,
-                description=f"{self._solved} solved, {self._samples} samples",
+                description=f"{self._solved} solved, {self._samples} samples, {self._rate()}",
             )
+
+    def _rate(self) -> str:
+        seconds = max(time.monotonic() - self._began, 1e-9)
+        each = self._done / seconds
+        return f"{each:.1f} tasks/s" if each >= 1 else f"{each * 60:.1f} tasks/min"
 
     def downloaded(self, done: int, total: int | None) -> None:
         """Progress of fetching a model's weights."""

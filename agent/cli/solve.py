@@ -124,6 +124,7 @@ async def _solve_all(
         show.step("starting the sandbox")
         async with open_model(settings, progress=show.downloaded) as (model, price):
             async with open_bench(settings, tasks) as bench:
+                run.note_sandbox(bench.sandbox)
                 show.say(f"sandbox {bench.sandbox.level} ({bench.why}), model {settings.model}")
                 for key in run.journal.lost():
                     show.say(f"lost: {key[0]} sample {key[1] + 1}, under way when the run ended")
