@@ -29,7 +29,7 @@ class Limits(_Frozen):
     """
 
     cpu_seconds: float = Field(default=3.0, gt=0)
-    wall_seconds: float = Field(default=8.0, gt=0)
+    wall_seconds: float = Field(default=15.0, gt=0)
     memory_mb: int = Field(default=512, ge=16)
     pids: int = Field(default=32, ge=1)
     output_bytes: int = Field(default=1 << 20, ge=1)

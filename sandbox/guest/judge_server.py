@@ -41,6 +41,7 @@ class _Verdict:
     pipe: int = -1
     report: bytearray | None = None
     said: dict[str, Any] | None = None
+    told: bool = False
     judged: bool = False
     timed_out: bool = False
     clean: bool = True
@@ -125,6 +126,7 @@ class JudgeServer:
         data = os.read(verdict.pipe, 1 << 18)
         if not data:
             self._loop.unwatch(verdict.pipe)
+            self._tell_done(verdict)  # before the judge's exit, which takes a moment longer
             return
         if verdict.report is not None:
             verdict.report += data
@@ -146,12 +148,19 @@ class JudgeServer:
         os.close(verdict.pipe)
         verdict.judged = True
         verdict.clean = self._confinement.clean(verdict.slot, verdict.uid, self._loop.watched)
+        self._tell_done(verdict)
+        self._loop.at(verdict.number, _ENDING_SECONDS, lambda: self._program_stuck(verdict))
+        self._finish(verdict)
+
+    def _tell_done(self, verdict: _Verdict) -> None:
+        """Reads the judge's report and lets the program's side end, once."""
+        if verdict.told:
+            return
+        verdict.told = True
         with contextlib.suppress(ValueError):
             verdict.said = json.loads(bytes(verdict.report or b""))
         gone = bool(verdict.said and verdict.said["gone"])
         self._loop.send_link({"done": verdict.number, "gone": gone})
-        self._loop.at(verdict.number, _ENDING_SECONDS, lambda: self._program_stuck(verdict))
-        self._finish(verdict)
 
     def _program_stuck(self, verdict: _Verdict) -> None:
         if verdict.number in self._open:

@@ -7,16 +7,20 @@ import os
 import socket
 import sys
 import time
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import kernel, lockdown, wire
 from .confine import Confinement, usable_uids
 from .lockdown import Rlimits
 
+if TYPE_CHECKING:
+    from .judge_server import JudgeServer
+    from .zygote import Zygote
+
 PRELOADED = (
     "abc", "array", "bisect", "cmath", "collections", "collections.abc", "copy", "dataclasses",
     "datetime", "decimal", "enum", "fractions", "functools", "hashlib", "heapq", "itertools",
-    "json", "math", "numbers", "operator", "queue", "random", "re", "statistics", "string",
+    "json", "math", "numbers", "operator", "random", "re", "statistics", "string",
     "textwrap", "time", "types", "typing", "unicodedata",
 )  # fmt: skip
 """What programs import most, loaded before the first fork."""
@@ -31,21 +35,30 @@ def main(config: dict[str, Any]) -> NoReturn:
         confinement = _confinement(config)
         hello = _hello(config, confinement)
         sys.path[:] = [path for path in sys.path if path] + config["paths"]
-        for name in PRELOADED:
-            __import__(name)
+        server = _server(config, link, confinement)
+        # A collection would touch every page and make each fork copy it; children collect again.
+        gc.disable()
         gc.collect()
         gc.freeze()
-        if config["role"] == "judge":
-            from .judge_server import JudgeServer
-
-            JudgeServer(link, confinement, heavy=config["heavy"]).serve(hello)
-        from .zygote import Zygote
-
-        gc.disable()
-        Zygote(link, confinement).serve(hello)
+        server.serve(hello)
     except BaseException as error:
         wire.write_all(1, wire.dump({"refused": f"{type(error).__name__}: {error}"[:500]}))
         os._exit(3)
+
+
+def _server(
+    config: dict[str, Any], link: socket.socket, confinement: Confinement
+) -> JudgeServer | Zygote:
+    """The server of the role, with all that its children will need imported."""
+    for name in PRELOADED:
+        __import__(name)
+    if config["role"] == "judge":
+        from .judge_server import JudgeServer
+
+        return JudgeServer(link, confinement, heavy=config["heavy"])
+    from .zygote import Zygote
+
+    return Zygote(link, confinement)
 
 
 def _prepare(config: dict[str, Any]) -> socket.socket:

@@ -10,8 +10,8 @@ import builtins
 import contextlib
 import itertools
 import socket
-import threading
 import time
+from _thread import RLock
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
@@ -65,7 +65,7 @@ class Remote:
         self._wall = wall_seconds
         self._reply_bytes = reply_bytes
         self._mutates = mutates
-        self._lock = threading.RLock()
+        self._lock = RLock()
         self._depth = 0
         self._ids = itertools.count(1)
         self._callbacks: dict[int, Any] = {}

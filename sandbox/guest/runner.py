@@ -186,6 +186,7 @@ def _execute(job: dict[str, Any], arguments: list[str]) -> None:
         name, command = INTERPRETERS[job["language"]]
         with open(name, "w", encoding="utf-8") as file:
             file.write(job["program"])
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as any program but Python expects it
         try:
             os.execvpe(command[0], [*command, *arguments], dict(os.environ))
         except OSError as error:
