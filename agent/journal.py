@@ -79,7 +79,7 @@ class Journal:
         index.execute("PRAGMA journal_mode=OFF")
         index.execute("PRAGMA synchronous=OFF")
         index.execute(
-            "CREATE TABLE entries (kind TEXT, task TEXT, number INTEGER, start INTEGER, "
+            "CREATE TABLE entries (kind TEXT, task BLOB, number INTEGER, start INTEGER, "
             "length INTEGER, PRIMARY KEY (kind, task, number)) WITHOUT ROWID"
         )
         return index
@@ -107,7 +107,7 @@ class Journal:
         data = record["data"]
         self._index.execute(
             "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)",
-            (record["kind"], data.get("task", ""), data.get("index", 0), self._size, length),
+            (record["kind"], _key(data.get("task", "")), data.get("index", 0), self._size, length),
         )
         self._hash = record["hash"]
         self._count = record["n"]
@@ -140,7 +140,7 @@ class Journal:
         """The newest record's data of that kind, task and index."""
         row = self._index.execute(
             "SELECT start, length FROM entries WHERE kind = ? AND task = ? AND number = ?",
-            (kind, task, index),
+            (kind, _key(task), index),
         ).fetchone()
         if row is None:
             return None
@@ -153,7 +153,7 @@ class Journal:
     def keys(self, kind: str) -> list[tuple[str, int]]:
         """Task and index of every record of a kind."""
         rows = self._index.execute("SELECT task, number FROM entries WHERE kind = ?", (kind,))
-        return [(task, number) for task, number in rows]
+        return [(task.decode("utf-8", "surrogatepass"), number) for task, number in rows]
 
     def lost(self) -> list[tuple[str, int]]:
         """Calls that were begun and never answered: under way when the run was killed.
@@ -183,6 +183,10 @@ class Journal:
                 record = _parse(line)
                 if record is not None:
                     yield record
+
+
+def _key(task: str) -> bytes:
+    return task.encode("utf-8", "surrogatepass")  # sqlite's own text has to be valid Unicode
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

@@ -18,6 +18,8 @@ from sandbox.outcome import Outcome
 
 from .verdict import Verdict
 
+_WAIT_SECONDS = 1.0
+"""For a database that another process has locked; everything else waits meanwhile."""
 NEVER_CACHED = frozenset({Outcome.TIMEOUT, Outcome.INFRA})
 """Outcomes that another run might not repeat."""
 
@@ -45,7 +47,10 @@ class VerdictCache:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(
-                str(path or ":memory:"), check_same_thread=False, isolation_level=None, timeout=5
+                str(path or ":memory:"),
+                check_same_thread=False,
+                isolation_level=None,
+                timeout=_WAIT_SECONDS,
             )
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=OFF")

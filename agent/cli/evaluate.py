@@ -15,6 +15,7 @@ from agent.evaluation import EvalReport, Evaluation, TaskScore, choose_protocol
 from agent.run import Run
 from agent.session import open_bench, open_model
 from agent.settings import Settings, load_settings
+from agent.solving import NoTestsError
 from tasks import load_suite
 from tasks.model import Protocol, Task
 
@@ -74,11 +75,14 @@ def evaluate(
     settings = load_settings(flags)
     check_words(settings)
     loaded = load_suite(suite)
-    tasks = [loaded.get(name) for name in task_id] if task_id else list(loaded)
-    tasks = tasks[:limit]
+    named = [loaded.get(name) for name in task_id] if task_id else list(loaded)
+    tasks = list({task.id: task for task in named}.values())[:limit]
     if not tasks:
         raise UsageError(f"{suite} has no task to run")
     decided = choose_protocol(protocol, loaded.hidden_refused, tasks)
+    for task in tasks:
+        if decided is Protocol.GIVEN and not task.all_tests():
+            raise NoTestsError(f"{task.id} has no tests to score anything by")
     what = {"command": "eval", "suite": suite, "protocol": str(decided)}
     run = Run.resume(settings, what, resume) if resume else Run.start(settings, what)
     with recorded(run):

@@ -91,7 +91,7 @@ def _end(code: int, message: str = "") -> NoReturn:
     except OSError as error:
         # Python would try again at its exit, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        if not isinstance(error, BrokenPipeError):
+        if not message and not isinstance(error, BrokenPipeError):
             print(f"regreen: can't write standard output: {error.strerror}", file=sys.stderr)
         code = code or _NOT_FINISHED
     sys.exit(code)

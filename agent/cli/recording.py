@@ -1,5 +1,4 @@
-"""What commands that record a run have in common: wrong words leave no trace, Ctrl-C says how to
-go on."""
+"""What commands that record a run share: wrong words leave no trace, Ctrl-C says how to go on."""
 
 from __future__ import annotations
 

@@ -169,8 +169,6 @@ class Show:
 
 
 def _stop(solution: Solution) -> str:
-    if solution.solved and solution.stopped in ("bank", "budget"):
-        return "verified"  # the end of the bank, or of the budget, came into sight at the same time
     reasons = {
         "verified": "stopped at the first verified pass",
         "drawn": "all samples drawn",

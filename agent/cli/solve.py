@@ -22,7 +22,10 @@ from tasks.model import Task
 
 References = Annotated[
     list[str],
-    typer.Argument(help="A folder, a stub, a suite, or SUITE/TASK; several run in one session."),
+    typer.Argument(
+        help="A folder, a stub, a suite, or SUITE/TASK; several run in one session.",
+        metavar="TASK...",
+    ),
 ]
 TestFiles = Annotated[
     list[Path] | None,

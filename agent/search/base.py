@@ -80,7 +80,10 @@ State = TypeVar("State", bound=SearchState)
 class Strategy(Protocol[State]):
     """A search algorithm."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The name under which it is registered."""
+        ...
 
     def start(self, task: PublicTask) -> State:
         """The state before anything was proposed. The task has no hidden tests in it."""

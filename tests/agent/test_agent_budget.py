@@ -161,17 +161,17 @@ async def test_no_call_begins_after_the_wall_time_is_over(
 ) -> None:
     begun: list[float] = []
 
-    def answer(_request: ModelRequest) -> str:
-        begun.append(time.monotonic() - 0.1)
-        return WRONG
+    def delay(_index: int) -> float:
+        begun.append(time.monotonic())
+        return 0.1
 
-    model = scripted(answer, delay=lambda _index: 0.1)
+    model = scripted(wrong, delay=delay)
     ledger = Ledger(Budget(wall_seconds=0.35))
     result = await searcher(model, n=1000, concurrency=concurrency, ledger=ledger).search(task)
     assert result.stopped == "budget"
     assert result.detail == "0.35 s of wall time are over"
     assert 1 <= len(begun) <= 4 * concurrency
-    assert max(begun) - ledger.started <= 0.35
+    assert max(begun) - ledger.started <= 0.35 + 0.05
 
 
 @pytest.mark.anyio
@@ -212,7 +212,7 @@ def test_arithmetic_with_a_parent() -> None:
     whole = Ledger(Budget(tokens=100, cost=1.0))
     part = Ledger(Budget(tokens=60), whole)
     held = part.reserve(tokens=50, cost=0.4)
-    with pytest.raises(BudgetHeldError, match="60 of 60 tokens are left.*may take 20"):
+    with pytest.raises(BudgetHeldError, match=r"60 of 60 tokens are left.*may take 20"):
         part.reserve(tokens=20, cost=0.0)
     other = Ledger(Budget(), whole)
     with pytest.raises(BudgetHeldError, match="100 of 100 tokens"):

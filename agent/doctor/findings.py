@@ -1,4 +1,4 @@
-"""What `agent.doctor` finds, one line each."""
+"""What the doctor finds, one line each."""
 
 from __future__ import annotations
 

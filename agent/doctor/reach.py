@@ -1,4 +1,4 @@
-"""Whether the configured model can be asked, for `agent.doctor`. No key is ever shown or logged."""
+"""Whether the configured model can be asked, for the doctor. No key is ever shown or logged."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 import anyio
 import httpx
 from anyio import to_thread
+from pydantic import SecretStr
 
-from agent.findings import Finding
+from agent.doctor.findings import Finding
 from agent.llm.base import ModelError
 from agent.llm.openai import DEFAULT_BASE_URL
 from agent.llm.redaction import one_line
@@ -67,9 +68,8 @@ def _local(name: str, rest: str) -> Finding:
 async def _openai(settings: Settings, wanted: str) -> Finding:
     url = settings.base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL
     address = check_address(url, settings.model)
-    key = os.environ.get("OPENAI_API_KEY", "")
-    if settings.api_key is not None:
-        key = settings.api_key.get_secret_value()
+    secret = settings.api_key or SecretStr(os.environ.get("OPENAI_API_KEY", ""))
+    key = secret.get_secret_value()
     said = f"{settings.model} at {address.host}, {'key set' if key else 'no key'}"
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
@@ -78,7 +78,7 @@ async def _openai(settings: Settings, wanted: str) -> Finding:
         ) as client:
             answer = await client.get(f"{url.rstrip('/')}/models")
     except (httpx.HTTPError, UnicodeError, ValueError) as error:
-        words = one_line(str(error) or type(error).__name__, secrets=[key] if key else [])
+        words = one_line(str(error) or type(error).__name__, secrets=[secret])
         return _problem(f"{said}: no answer ({words})", "check --base-url and that the server runs")
     if answer.status_code in (401, 403):
         refused = f"{said}: the server refuses the key ({answer.status_code})"

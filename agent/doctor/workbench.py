@@ -1,4 +1,4 @@
-"""Opens each sandbox and runs one tiny job in it, for `agent.doctor`."""
+"""Opens each sandbox and runs one tiny job in it, for the doctor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 from anyio import to_thread
 
-from agent.findings import Finding, State
+from agent.doctor.findings import Finding, State
 from agent.settings import Settings
 from sandbox.base import Sandbox
 from sandbox.docker import connect
@@ -65,8 +65,6 @@ async def _docker(settings: Settings) -> list[Finding]:
 def _engine_and_image(settings: Settings) -> list[Finding]:
     """Asks the engine, with a time limit of its own. Blocks."""
     import docker
-    import docker.errors
-    import requests
 
     client = None
     try:
@@ -75,12 +73,8 @@ def _engine_and_image(settings: Settings) -> list[Finding]:
         findings = [_engine(info, settings)]
         if findings[0].state != "problem":
             findings.append(_image(client, settings))
-    except requests.exceptions.Timeout:
-        text = f"the engine doesn't answer within {_ENGINE_SECONDS} s"
-        advice = "restart it, or use --sandbox local"
-        findings = [Finding(what="docker engine", state="problem", found=text, advice=advice)]
-    except Exception:  # connect() knows all the ways in which an engine can be missing
-        findings = [_no_engine()]
+    except Exception as error:
+        findings = [_hung() if "timed out" in str(error).lower() else _no_engine()]
     finally:
         if client is not None:
             with contextlib.suppress(Exception):
@@ -88,7 +82,14 @@ def _engine_and_image(settings: Settings) -> list[Finding]:
     return findings
 
 
+def _hung() -> Finding:
+    text = f"the engine doesn't answer within {_ENGINE_SECONDS} s"
+    advice = "restart it, or use --sandbox local"
+    return Finding(what="docker engine", state="problem", found=text, advice=advice)
+
+
 def _no_engine() -> Finding:
+    """Why no engine answers; `connect` knows all the ways."""
     try:
         connect().close()
     except SandboxError as error:

@@ -1,4 +1,4 @@
-"""What the kernel and the disks of this machine offer, for `agent.doctor`."""
+"""What the kernel and the disks of this machine offer, for the doctor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from agent.findings import Finding, State
+from agent.doctor.findings import Finding, State
 from agent.run import runs_folder
 from agent.settings import Settings
 from sandbox.guest.kernel import CLONE_NEWUSER

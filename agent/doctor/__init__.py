@@ -15,11 +15,13 @@ import anyio
 from anyio import to_thread
 
 from agent.clashes import NAMES, in_the_way, other_distributions, shadowed
-from agent.findings import Finding
-from agent.machine import folders, kernel
-from agent.reach import model
+from agent.doctor.findings import Finding
+from agent.doctor.machine import folders, kernel
+from agent.doctor.reach import model
+from agent.doctor.workbench import backends
 from agent.settings import Settings
-from agent.workbench import backends
+
+__all__ = ["Finding", "examine"]
 
 _OLDEST_PYTHON = (3, 11)
 _SECONDS = 10.0

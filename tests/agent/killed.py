@@ -1,0 +1,115 @@
+"""Starts the same run again and again and kills each start at a random moment, but the last.
+
+Arguments: the run's folder, how many starts to kill, a seed. Prints a JSON object: the chosen
+programs, the number of starts that were really killed, calls lost at each start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from agent.budget import Budget, Ledger
+from agent.journal import Journal
+from agent.llm.base import Completion, ModelRequest, Usage
+from agent.loop import Searcher
+from agent.search.best_of_n import BestOfN
+from sandbox.jobs import Job, Report, TestReport
+from sandbox.outcome import Outcome
+from tasks.model import AssertTests, PublicTask
+from verifiers.verifier import Verifier
+
+TASKS = 8
+SAMPLES = 6
+
+
+def number(text: str) -> int:
+    return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)
+
+
+class SlowModel:
+    """Takes a moment for every answer, which depends on task and index only."""
+
+    name = "slow/1"
+
+    async def complete(self, request: ModelRequest) -> Sequence[Completion]:
+        await anyio.sleep(0.002 + random.random() * 0.004)
+        drawn = number(f"{request.task_id}/{request.index}")
+        text = f"def f(x):\n    return {drawn}\n"
+        usage = Usage(tokens_in=1, tokens_out=1)
+        return [Completion(text=text, usage=usage, finish="stop", model="slow", seconds=0.0)]
+
+    async def aclose(self) -> None:
+        pass
+
+
+class Arithmetic:
+    """Judges by the number that a program returns, so that starts are quick."""
+
+    level, reduced, identity, slots = "none", True, "none", 2
+
+    async def run(self, job: Job, *, fresh: bool = False) -> Report:
+        await anyio.sleep(0.002)
+        value = int(job.program.split("return ")[1])
+        right = value % 7 == 0
+        outcome = Outcome.PASSED if right else Outcome.FAILED
+        tests = [
+            TestReport(name=str(i), outcome=Outcome.PASSED if i <= value % 7 else outcome)
+            for i in range(7)
+        ]
+        return Report(outcome=outcome, tests=tuple(tests), wall_seconds=0.001)
+
+
+async def search_all(folder: Path) -> dict[str, Any]:
+    journal = Journal(folder)
+    lost = journal.lost()
+    sandbox: Any = Arithmetic()
+    searcher = Searcher(
+        model=SlowModel(),
+        verifier=Verifier(sandbox),
+        strategy=BestOfN(n=SAMPLES),
+        ledger=Ledger(Budget()),
+        journal=journal,
+        concurrency=3,
+    )
+    chosen = {}
+    for one in range(TASKS):
+        tests = AssertTests(source="assert f(1)")
+        task = PublicTask(id=f"T/{one}", prompt="def f(x):", entry_point="f", visible=(tests,))
+        result = await searcher.search(task)
+        assert result.chosen is not None
+        chosen[task.id] = [result.chosen.index, result.chosen.program, len(result.candidates)]
+    journal.close()
+    return {"chosen": chosen, "lost": lost}
+
+
+def start_and_kill(folder: Path, seconds: float) -> bool:
+    """Whether it was still at work when it was killed."""
+    child = os.fork()
+    if child == 0:
+        anyio.run(search_all, folder)
+        os._exit(0)
+    time.sleep(seconds)
+    os.kill(child, signal.SIGKILL)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def main() -> None:
+    folder, kills, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    draw = random.Random(seed)
+    killed = sum(start_and_kill(folder, draw.uniform(0.002, 0.06)) for _ in range(kills))
+    print(json.dumps({"killed": killed, **anyio.run(search_all, folder)}))
+
+
+if __name__ == "__main__":
+    main()
