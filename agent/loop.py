@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 import anyio
@@ -21,6 +23,7 @@ from agent.journal import Journal
 from agent.llm.base import (
     BankExhaustedError,
     Completion,
+    Message,
     Model,
     ModelRequest,
     ModelUnavailableError,
@@ -70,8 +73,9 @@ class SearchResult:
         task_id: of the task.
         chosen: the candidate to return, `None` if nothing was drawn.
         candidates: all that were settled, in the order of their indices.
-        stopped: why it ended: `verified`, `drawn`, `bank`, `budget`, or `prompt` (too long).
-        detail: a sentence for `budget` and `prompt`.
+        stopped: why it ended: `verified`, `drawn`, `bank`, `budget`, `prompt` (too long),
+            or `tests` (they can't be run).
+        detail: a sentence for the last three.
         incidents: disagreements between two verdicts on the same program.
     """
 
@@ -88,6 +92,15 @@ class SearchResult:
         return self.chosen is not None and self.chosen.verdict.passed
 
 
+class Confirm(StrEnum):
+    """Which passing candidates get a second verdict in a fresh sandbox, with another hash seed."""
+
+    NONE = "none"
+    EACH = "each"
+    CHOSEN = "chosen"
+    """Only the one to be returned: for searches that go on after a pass."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Searcher:
     """All that a search needs besides the task; shared by the tasks of a run.
@@ -101,7 +114,7 @@ class Searcher:
         price: of the model; `None` counts no money.
         sampling: how to draw.
         concurrency: calls to the model at a time, for one task.
-        confirm: whether a passing candidate is judged again in a fresh sandbox before it counts.
+        confirm: which passing candidates are judged again in a fresh sandbox before they count.
         listener: told what happens.
     """
 
@@ -113,7 +126,7 @@ class Searcher:
     price: Price | None = None
     sampling: Sampling = Sampling()
     concurrency: int = 4
-    confirm: bool = True
+    confirm: Confirm = Confirm.EACH
     listener: events.Listener = events.ignore
 
     async def search(self, task: PublicTask) -> SearchResult:
@@ -138,6 +151,7 @@ class _Search:
         self._task = task
         self._task_data = task.model_dump(mode="json")
         self._messages = task_prompt(task)
+        self._prompt_digest = chat_digest(self._messages)
         self._state: SearchState = searcher.strategy.start(task)
         self._result = SearchResult(task.id)
         self._arrived: dict[int, Candidate | None] = {}
@@ -162,7 +176,7 @@ class _Search:
                     break
                 await self._change.wait()
                 self._change = anyio.Event()
-        self._choose()
+        await self._choose()
         result = self._result
         self._s.listener(
             events.TaskFinished(
@@ -181,7 +195,7 @@ class _Search:
             scope = anyio.CancelScope()
             self._scopes[proposal.index] = scope
             tasks.start_soon(self._work, proposal, scope)
-            if self._received_before(proposal.index):
+            if self._received_before(proposal.index) is not None:
                 return  # it may end the search, so nothing is asked of the model before it is told
 
     async def _settle(self) -> None:
@@ -193,8 +207,10 @@ class _Search:
             if candidate is None:  # nothing came of it: the bank or the budget is at its end
                 self._state = self._state.model_copy(update={"exhausted": True})
                 continue
-            if candidate.verdict.passed and self._s.confirm:
+            if candidate.verdict.passed and self._s.confirm is Confirm.EACH:
                 candidate = await self._confirm(candidate)
+            if candidate.verdict.broken:  # no candidate can pass tests that can't be run
+                self._stop("tests", candidate.verdict.broken)
             self._result.candidates.append(candidate)
             self._s.listener(
                 events.VerdictReached(self._task.id, candidate.index, candidate.verdict)
@@ -216,7 +232,7 @@ class _Search:
         del self._scopes[proposal.index]
         if not scope.cancelled_caught:
             self._arrived[proposal.index] = candidate
-        elif not self._received_before(proposal.index):
+        elif self._received_before(proposal.index) is None:
             self._record("dropped", {"index": proposal.index})
         self._change.set()
 
@@ -257,7 +273,7 @@ class _Search:
 
     async def _completion(self, proposal: Proposal) -> tuple[Completion, float]:
         s = self._s
-        known = s.journal.get("sample", self._task.id, proposal.index) if s.journal else None
+        known = self._received_before(proposal.index)
         if known is not None:
             completion = Completion.model_validate(known["completion"])
             paid = float(known["cost"])
@@ -283,6 +299,7 @@ class _Search:
                 "sample",
                 {
                     "index": proposal.index,
+                    "prompt": self._prompt_digest,
                     "completion": completion.model_dump(mode="json"),
                     "cost": paid,
                 },
@@ -330,9 +347,11 @@ class _Search:
             )
         )
 
-    def _received_before(self, index: int) -> bool:
+    def _received_before(self, index: int) -> dict[str, Any] | None:
+        """The journal's record of a sample, if it answers what would be asked today."""
         journal = self._s.journal
-        return journal is not None and journal.get("sample", self._task.id, index) is not None
+        known = journal.get("sample", self._task.id, index) if journal is not None else None
+        return known if known is not None and known["prompt"] == self._prompt_digest else None
 
     async def _confirm(self, candidate: Candidate) -> Candidate:
         """Judges a passing candidate again, in a fresh sandbox with another hash seed."""
@@ -349,11 +368,21 @@ class _Search:
             candidate.index, candidate.program, candidate.completion, candidate.cost, verdict
         )
 
-    def _choose(self) -> None:
+    async def _choose(self) -> None:
         best = self._state.best
         if best is None:
             return
         by_index = {one.index: one for one in self._result.candidates}
+        while best.passed and self._s.confirm is Confirm.CHOSEN:
+            confirmed = await self._confirm(by_index[best.index])
+            if confirmed.verdict.passed:
+                break
+            by_index[best.index] = confirmed
+            refuted = best.model_copy(update={"passed": False, "reward": 0.0})
+            others = tuple(one for one in self._state.seen if one.index != best.index)
+            self._state = self._state.model_copy(update={"seen": (*others, refuted)})
+            best = self._state.best or refuted
+        self._result.candidates = list(by_index.values())
         self._result.chosen = by_index[best.index]
         if best.passed and (self._over or self._result.stopped == "drawn"):
             self._result.stopped, self._result.detail = "verified", ""
@@ -367,6 +396,12 @@ def sample_seed(seed: int, task_id: str, index: int) -> int:
     """The seed of one sample: the same for the same run's seed, task and index."""
     digest = hashlib.sha256(f"{seed}/{task_id}/{index}".encode()).digest()
     return int.from_bytes(digest[:4], "big") & 0x7FFFFFFF
+
+
+def chat_digest(messages: Sequence[Message]) -> str:
+    """A hash of what a model is asked."""
+    text = json.dumps([message.model_dump() for message in messages])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -13,7 +13,7 @@ from agent.journal import Journal
 from agent.llm.base import Model
 from agent.llm.prices import Price, price_of, require_price
 from agent.llm.registry import Progress, create_model
-from agent.loop import Sampling, Searcher
+from agent.loop import Confirm, Sampling, Searcher
 from agent.search.base import Strategy, StrategyOptions
 from agent.search.registry import create_strategy
 from agent.settings import Settings
@@ -33,11 +33,18 @@ class Bench:
         sandbox: open.
         why: why it is this one.
         verifier: over it.
+        cache: of verdicts, if it is used.
     """
 
     sandbox: Sandbox
     why: str
     verifier: Verifier
+    cache: VerdictCache | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of the bench: a cache that is out of use."""
+        return (self.cache.fault,) if self.cache is not None and self.cache.fault else ()
 
 
 @asynccontextmanager
@@ -64,7 +71,7 @@ async def open_bench(settings: Settings, tasks: Iterable[Task]) -> AsyncIterator
         cache = VerdictCache(default_cache_path()) if settings.cache else None
         try:
             verifier = Verifier(sandbox, cache=cache, limits=settings.limits, seed=settings.seed)
-            yield Bench(sandbox, why, verifier)
+            yield Bench(sandbox, why, verifier, cache)
         finally:
             if cache is not None:
                 cache.close()
@@ -135,9 +142,15 @@ def make_searcher(
         price=price,
         sampling=Sampling(max_tokens=settings.max_tokens, top_p=settings.top_p, seed=settings.seed),
         concurrency=concurrency,
-        confirm=settings.confirm,
+        confirm=_confirmation(settings),
         listener=listener,
     )
+
+
+def _confirmation(settings: Settings) -> Confirm:
+    if not settings.confirm:
+        return Confirm.NONE
+    return Confirm.CHOSEN if settings.exhaustive else Confirm.EACH
 
 
 def _largest(limits: Limits, tasks: Iterable[Task]) -> Limits:

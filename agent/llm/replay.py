@@ -213,7 +213,10 @@ def _row(line: bytes, where: str) -> dict[str, object]:
 
 
 def _add(recorded: _Recorded, row: Mapping[str, object], model: str, where: str) -> None:
-    present = [key for key in ("samples", "completion", "solution") if key in row]
+    # our own samples.jsonl has a solution, and the same again as a completion for other harnesses
+    present = [key for key in ("samples", "solution", "completion") if key in row]
+    if present == ["solution", "completion"]:
+        present = ["solution"]
     if len(present) != 1:
         found = " and ".join(f'"{key}"' for key in present) or "none of the three"
         raise ModelConfigError(f"{where}: has {found}; {_EXPECTED}")

@@ -221,8 +221,13 @@ def _short(value: object) -> str:
     return text if len(text) <= _SIDE_LIMIT else reprlib.repr(value)[:_SIDE_LIMIT]
 
 
-def taint(tree: ast.AST, sources: Iterable[str]) -> frozenset[str]:
-    """Names whose values can come from `sources`, by what is assigned to what."""
+def taint(
+    tree: ast.AST, sources: Iterable[str], *, through_arguments: bool = False
+) -> frozenset[str]:
+    """Names whose values can come from `sources`, by what is assigned to what.
+
+    With `through_arguments`, so can those of names that a source is called with.
+    """
     names = set(sources)
     while True:
         frozen = frozenset(names)
@@ -237,6 +242,10 @@ def taint(tree: ast.AST, sources: Iterable[str]) -> frozenset[str]:
                 targets, value = [node.target], node.iter
             elif isinstance(node, ast.withitem) and node.optional_vars is not None:
                 targets, value = [node.optional_vars], node.context_expr
+            elif isinstance(node, ast.Call) and through_arguments:
+                if _mentions(node.func, frozen):
+                    names |= {part.id for part in node.args if isinstance(part, ast.Name)}
+                continue
             elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 if any(_mentions(part, frozen) for part in node.body):
                     names.add(node.name)
@@ -257,6 +266,7 @@ def run(
     entry_names: Iterable[str],
     namespace: dict[str, Any],
     recorder: Recorder,
+    mutates: bool = False,
 ) -> None:
     """Runs the tests; what became of them is in the recorder afterwards.
 
@@ -270,7 +280,8 @@ def run(
         for node in tree.body:
             if isinstance(node, ast.FunctionDef) and node.name == function and node.args.args:
                 sources.add(node.args.args[0].arg)
-    rewriter = _Rewriter(source, recorder, taint(tree, sources), function)
+    tainted = taint(tree, sources, through_arguments=mutates)
+    rewriter = _Rewriter(source, recorder, tainted, function)
     code = compile(rewriter.rewrite(tree), filename, "exec", dont_inherit=True)
     namespace[_RECORDER] = recorder
     exec(code, namespace)

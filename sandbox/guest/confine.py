@@ -9,7 +9,7 @@ Three ways to tell programs apart, by what the machine grants:
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found]
 import contextlib
 import gc
 import itertools
@@ -108,7 +108,8 @@ class Confinement:
             uid: from `next_uid`.
             limits: put on the child before `body`.
             keep: descriptors that stay open in the child, besides `stdio`.
-            stdio: descriptors to become 0, 1 and 2.
+            stdio: descriptors to become 0, 1 and 2; -1 for /dev/null, opened for this child alone:
+                who shares an open file shares its flags, too.
             body: runs locked down; the child ends with status 0 when it returns.
 
         Returns:
@@ -173,8 +174,9 @@ class Confinement:
             _signal.signal(number, _signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
         os.setsid()
+        null = os.open(os.devnull, os.O_RDWR)
         for target, source in enumerate(stdio):
-            os.dup2(source, target)
+            os.dup2(null if source < 0 else source, target)
         ruleset = self._rulesets.get(slot)
         kept = sorted({*keep, *(() if ruleset is None else (ruleset,))})
         first = 3
@@ -353,7 +355,8 @@ def empty_folder(folder: str) -> None:
     top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         left = os.listdir(top)
-        fresh = (name for name in map(str, itertools.count()) if name not in frozenset(left))
+        taken = frozenset(left)
+        fresh = (name for name in map(str, itertools.count()) if name not in taken)
         while left:
             name = left.pop()
             with contextlib.suppress(OSError):

@@ -52,7 +52,7 @@ def run(bench: Bench, number: int, test: dict[str, Any]) -> None:
     )  # fmt: skip
     if collector.broken:
         bench.report.broken = f"{filename} can't be collected: {collector.broken}"
-    elif status not in (0, 1):
+    elif status not in (0, 1) and collector.collected:
         bench.report.broken = f"{filename}: pytest ended with status {int(status)}"
 
 
@@ -81,9 +81,17 @@ class _Collector:
         self._calls_before = 0
         self._failed: set[str] = set()
         self.broken = ""
+        self.collected = True
 
     def pytest_collectreport(self, report: Any) -> None:
-        if report.failed:
+        if report.failed and self._bench.candidate.calls > 0:
+            # the file asks the candidate while it is imported, so this is the candidate's doing
+            from .judge import Result
+
+            results = self._bench.report.results
+            results.append(Result("collection", "error", str(report.longrepr)[-500:], 0, 0, False))
+            self.collected = False
+        elif report.failed:
             text = str(report.longrepr).strip()
             lines = [line for line in text.splitlines() if line.startswith("E  ")]
             self.broken = (lines[-1][2:].strip() if lines else text)[:300]
@@ -102,8 +110,9 @@ class _Collector:
         if name in self._failed:
             return
         line = (item.reportinfo()[1] or 0) + 1
+        consulted = self._bench.candidate.calls > self._calls_before
         counts = (
-            self._bench.candidate.calls > self._calls_before
+            consulted
             or getattr(item, "originalname", item.name) in self._tainted
             or any(fixture in self._tainted for fixture in getattr(item, "fixturenames", ()))
             or any(part.name in self._tainted for part in item.listchain())
@@ -112,11 +121,13 @@ class _Collector:
         if call.excinfo is not None:
             import pytest
 
-            if (
-                call.excinfo.errisinstance(pytest.skip.Exception)
-                or item.get_closest_marker("xfail") is not None
-            ):
+            if item.get_closest_marker("xfail") is not None:
                 outcome, counts = "skipped", False
+            elif call.excinfo.errisinstance(pytest.skip.Exception):
+                outcome, counts = "skipped", False
+                if consulted:  # it must not be the candidate who has a test left out
+                    outcome, detail, counts = "failed", "skipped after a call", True
+                    self._failed.add(name)
             else:
                 outcome, detail = self._explain(call.excinfo)
                 self._failed.add(name)

@@ -10,7 +10,7 @@ import pytest
 
 from agent.budget import Budget, Ledger
 from agent.llm.base import Completion, ModelRequest, Usage
-from agent.loop import Searcher
+from agent.loop import Confirm, Searcher
 from agent.search.best_of_n import BestOfN
 from sandbox.base import Sandbox
 from sandbox.local import LocalSandbox
@@ -122,7 +122,7 @@ def searcher(verifier: Verifier) -> Callable[..., Searcher]:
             "strategy": BestOfN(n=n, exhaustive=exhaustive),
             "ledger": Ledger(Budget()),
             "verifier": verifier,
-            "confirm": False,
+            "confirm": Confirm.NONE,
             **fields,
         }
         return Searcher(model=model, **given)

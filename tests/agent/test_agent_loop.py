@@ -25,7 +25,7 @@ from agent.llm.base import (
     Usage,
 )
 from agent.llm.replay import ReplayModel
-from agent.loop import Searcher, SearchResult, sample_seed
+from agent.loop import Confirm, Searcher, SearchResult, sample_seed
 from agent.search.base import StrategyOptions
 from agent.search.registry import create_strategy
 from sandbox.base import Sandbox
@@ -331,7 +331,7 @@ async def test_two_verdicts_that_disagree_are_an_incident_and_the_search_goes_on
     model = scripted(listed([flaky, NONE, RIGHT, NONE]))
     journal = Journal(tmp_path)
     searching = searcher(
-        model, n=4, confirm=True, concurrency=1, listener=seen.append, journal=journal
+        model, n=4, confirm=Confirm.EACH, concurrency=1, listener=seen.append, journal=journal
     )
     result = await searching.search(task)
     assert indices(result) == [0, 1, 2]
@@ -345,7 +345,9 @@ async def test_two_verdicts_that_disagree_are_an_incident_and_the_search_goes_on
 
     # A resumed run knows both verdicts and comes to the same end.
     dumb = scripted(lambda _request: AssertionError("asked again"))
-    again = await searcher(dumb, n=4, confirm=True, concurrency=4, journal=journal).search(task)
+    again = await searcher(dumb, n=4, confirm=Confirm.EACH, concurrency=4, journal=journal).search(
+        task
+    )
     assert again.incidents == result.incidents
     assert indices(again) == [0, 1, 2]
     assert dumb.requests == []
@@ -356,7 +358,7 @@ async def test_program_that_never_confirms_is_not_passed_off_as_proven(
     searcher: MakeSearcher, task: PublicTask, scripted: Scripted, flaky: str
 ) -> None:
     model = scripted(lambda _request: flaky)
-    result = await searcher(model, n=1, confirm=True).search(task)
+    result = await searcher(model, n=1, confirm=Confirm.EACH).search(task)
     assert not result.passed
     assert len(result.incidents) == 1
     assert result.chosen is not None
@@ -391,7 +393,7 @@ async def test_fault_of_the_sandbox_is_an_error_and_no_failed_candidate(
     searching = searcher(
         scripted(lambda _request: RIGHT),
         n=3,
-        confirm=True,
+        confirm=Confirm.EACH,
         concurrency=3,
         journal=journal,
         verifier=Verifier(faulty),
@@ -492,9 +494,13 @@ async def test_verdicts_in_the_journal_are_not_used_for_other_tests(
 ) -> None:
     journal = Journal(tmp_path)
     model = scripted(lambda _request: TWO_OF_THREE)
-    result = await searcher(model, n=1, journal=journal).search(task)
+    # derived tests aren't shown beside the prompt, so what is asked stays the same
+    (written,) = task.visible
+    strict = task.model_copy(update={"visible": (written.model_copy(update={"derived": True}),)})
+    result = await searcher(model, n=1, journal=journal).search(strict)
     assert not result.passed
-    eased = task.model_copy(update={"visible": (AssertTests(source="assert f(1) == 2"),)})
+    easy = AssertTests(source="assert f(1) == 2", derived=True)
+    eased = task.model_copy(update={"visible": (easy,)})
     result = await searcher(model, n=1, journal=journal).search(eased)
     assert result.passed
     assert len(model.requests) == 1

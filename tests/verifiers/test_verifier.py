@@ -364,7 +364,6 @@ async def test_changes_in_place_are_seen_only_where_the_task_says_so(
     assert verdict.passed is not mutates
 
 
-@pytest.mark.xfail(reason="an argument that was changed in place is not traced to the candidate")
 async def test_assertion_on_an_argument_changed_in_place_counts(judge: Judge) -> None:
     source = "xs = [3, 1, 2]\nf(xs)\nassert xs == [1, 2, 3]\n"
     assert (await judge("def f(xs):\n    xs.sort()\n", source, mutates=True)).passed
@@ -494,7 +493,7 @@ async def test_skipped_and_expected_failures_do_not_count(judge: Judge) -> None:
     source = (
         "import pytest\nfrom solution import f\n"
         "@pytest.mark.skip\ndef test_skipped():\n    assert f(1) == 2\n"
-        "def test_skips():\n    f(1)\n    pytest.skip('here')\n"
+        "def test_skips():\n    pytest.skip('here')\n"
         "@pytest.mark.xfail\ndef test_expected():\n    assert f(1) == 7\n"
     )
     verdict = await judge(RIGHT, source)
@@ -505,6 +504,17 @@ async def test_skipped_and_expected_failures_do_not_count(judge: Judge) -> None:
     verdict = await judge(WRONG, real)
     assert [test.name for test in verdict.tests] == ["test_real"]
     assert verdict.reward == 0
+
+
+async def test_candidate_can_not_have_a_test_left_out(judge: Judge) -> None:
+    source = (
+        "import pytest\nfrom solution import f\n"
+        "def test_may_skip():\n    if f(1) == 2:\n        pytest.skip('not here')\n"
+        "def test_real():\n    assert f(2) == 3\n"
+    )
+    verdict = await judge(RIGHT, source)
+    assert not verdict.passed
+    assert verdict.reward == 0.5
 
 
 async def test_program_that_raises_on_import_says_where(judge: Judge) -> None:

@@ -120,7 +120,7 @@ async def test_prompts_given_beside_the_bank_are_used_for_the_estimate(tmp_path:
         {"task_id": "a", "samples": "x"},
         {"task_id": "a", "samples": [1]},
         {"task_id": "a", "completion": None},
-        {"task_id": "a", "completion": "x", "solution": "y"},
+        {"task_id": "a", "completion": "x", "samples": ["y"]},
         "[" * 100_000,
     ],
 )
