@@ -186,7 +186,8 @@ class _Search:
         return result
 
     def _ask(self, tasks: TaskGroup) -> None:
-        while len(self._scopes) < self._s.concurrency:
+        # what waits for its turn counts too: a fast model must not draw far ahead of a verdict
+        while len(self._scopes) + len(self._arrived) < self._s.concurrency:
             self._state, proposals = self._s.strategy.ask(self._state, 1)
             if not proposals:
                 return

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 LABEL = "org.regreen.sandbox"
 """On every container of ours; its value is the process id of the controller."""
 
+_DEFAULT_HOST = "unix:///var/run/docker.sock"
+_KNOCK_SECONDS = 10
+_CALL_SECONDS = 120
 _LINK = "/dev/shm/link"
 _JUDGE_LIBRARIES = "/opt/regreen/judge"
 _SITE = "/opt/regreen/site"
@@ -151,7 +154,8 @@ class DockerSandbox:
             raise SandboxUnavailableError(str(error)) from None
         except Exception as error:
             raise SandboxUnavailableError(
-                f"the image {self._image} can't be used: {_reason(error)}"
+                f"the image {self._image} can't be used ({_reason(error)}): pull it, or leave "
+                "--image out to have the sandbox image built"
             ) from None
 
     async def _start(self, tasks: TaskGroup, slots: int, hash_seed: int) -> Cell:
@@ -385,13 +389,22 @@ def connect() -> docker.DockerClient:
     import docker
 
     try:
-        client = docker.from_env(timeout=120)
-        client.ping()
+        _knock(os.environ.get("DOCKER_HOST") or _DEFAULT_HOST)
+        client = docker.from_env(timeout=_KNOCK_SECONDS)  # it asks for the engine's version
+        client.api.timeout = _CALL_SECONDS
     except Exception as error:
         raise SandboxUnavailableError(
             f"no Docker engine answers ({_reason(error)}): start one, or use --sandbox local"
         ) from None
     return client
+
+
+def _knock(host: str) -> None:
+    """Raises `OSError` if nobody listens. The docker package finds out too, but leaks a socket."""
+    if host.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as trial:
+            trial.settimeout(_KNOCK_SECONDS)
+            trial.connect(host.removeprefix("unix://"))
 
 
 def _reason(error: Exception) -> str:

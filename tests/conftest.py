@@ -6,6 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("regreen", deadline=None)  # machines that test are often busy
+settings.load_profile("regreen")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

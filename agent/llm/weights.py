@@ -97,6 +97,9 @@ def pull(name: str, *, progress: Progress | None = None, cache_dir: Path | None 
                 progress=progress,
                 check=lambda path: _check_magic(path, name),
             )
+    if progress is not None:
+        size = target.stat().st_size
+        progress(size, size)
     return target
 
 

@@ -12,6 +12,7 @@ import json
 import re
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 import zipfile
@@ -202,8 +203,13 @@ def _has_pip() -> bool:
 
 def _bundled_pip() -> Path:
     spec = importlib.util.find_spec("ensurepip")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        for wheel in Path(folder, "_bundled").glob("pip-*.whl"):
+    folders = [
+        Path(place, "_bundled") for place in (spec.submodule_search_locations or () if spec else ())
+    ]
+    if kept_apart := sysconfig.get_config_var("WHEEL_PKG_DIR"):  # Debian's Python, Fedora's
+        folders.append(Path(kept_apart))
+    for folder in folders:
+        for wheel in folder.glob("pip-*.whl"):
             return wheel
     raise ModelConfigError(
         "pip is needed to fetch these weights, and this Python has none; install pip, or name a"
