@@ -105,6 +105,16 @@ WallSeconds = Annotated[
     float | None, typer.Option(help="Wall time of a program.", rich_help_panel=_SANDBOX)
 ]
 MemoryMb = Annotated[int | None, typer.Option(help="MiB of a program.", rich_help_panel=_SANDBOX)]
+Pids = Annotated[
+    int | None, typer.Option(help="Processes and threads of a program.", rich_help_panel=_SANDBOX)
+]
+OutputBytes = Annotated[
+    int | None, typer.Option(help="Bytes that a program may print.", rich_help_panel=_SANDBOX)
+]
+FileMb = Annotated[
+    int | None,
+    typer.Option(help="MiB of a file, and of scratch space.", rich_help_panel=_SANDBOX),
+]
 Cache = Annotated[
     bool | None,
     typer.Option(
