@@ -8,13 +8,14 @@ import typer
 
 from agent.cli import interrupt, options
 from agent.cli.exits import Exit, UsageError
+from agent.cli.flags import SEARCH_FLAGS, with_settings
 from agent.cli.output import emit_json
-from agent.cli.recording import check_words, recorded
+from agent.cli.recording import recorded
 from agent.cli.show import Show
 from agent.evaluation import EvalReport, Evaluation, TaskScore, choose_protocol
 from agent.run import Run
 from agent.session import open_bench, open_model
-from agent.settings import Settings, load_settings
+from agent.settings import Settings
 from agent.solving import NoTestsError
 from tasks import load_suite
 from tasks.model import Protocol, Task
@@ -33,50 +34,19 @@ WhichTests = Annotated[
 ]
 
 
+@with_settings(SEARCH_FLAGS)
 def evaluate(
+    *,
+    settings: Settings,
     suite: Reference,
     limit: Limit = None,
     task_id: TaskIds = None,
     protocol: WhichTests = None,
-    model: options.Model = None,
-    base_url: options.BaseUrl = None,
-    temperature: options.Temperature = None,
-    top_p: options.TopP = None,
-    max_tokens: options.MaxTokens = None,
-    model_timeout: options.ModelTimeout = None,
-    strategy: options.Strategy = None,
-    n: options.Samples = None,
-    exhaustive: options.Exhaustive = None,
-    seed: options.Seed = None,
-    concurrency: options.Concurrency = None,
-    confirm: options.Confirm = None,
-    budget_samples: options.BudgetSamples = None,
-    budget_tokens: options.BudgetTokens = None,
-    max_cost: options.MaxCost = None,
-    max_seconds: options.MaxSeconds = None,
-    max_sandbox_seconds: options.MaxSandboxSeconds = None,
-    sandbox: options.Sandbox = None,
-    isolation: options.IsolationLevel = None,
-    slots: options.Slots = None,
-    image: options.Image = None,
-    runtime: options.Runtime = None,
-    allow_reduced_isolation: options.AllowReduced = None,
-    cpu_seconds: options.CpuSeconds = None,
-    wall_seconds: options.WallSeconds = None,
-    memory_mb: options.MemoryMb = None,
-    pids: options.Pids = None,
-    output_bytes: options.OutputBytes = None,
-    file_mb: options.FileMb = None,
-    cache: options.Cache = None,
-    runs: options.Runs = None,
     resume: options.Resume = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> int:
     """Run a suite and report pass@k, cost and time."""
-    flags = {name: value for name, value in locals().items() if name in Settings.model_fields}
-    settings = load_settings(flags)
-    check_words(settings)
     loaded = load_suite(suite)
     named = [loaded.get(name) for name in task_id] if task_id else list(loaded)
     tasks = list({task.id: task for task in named}.values())[:limit]

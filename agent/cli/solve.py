@@ -10,12 +10,13 @@ import typer
 from agent.budget import Ledger
 from agent.cli import interrupt, options
 from agent.cli.exits import Exit, OutputError, UsageError
+from agent.cli.flags import SEARCH_FLAGS, with_settings
 from agent.cli.output import emit, emit_json, emit_program, file_names, short, write_program
-from agent.cli.recording import check_words, recorded
+from agent.cli.recording import recorded
 from agent.cli.show import Show
 from agent.run import Run
 from agent.session import open_bench, open_model
-from agent.settings import Settings, load_settings
+from agent.settings import Settings
 from agent.solving import NoTestsError, Solution, solve_task
 from tasks import load_tasks
 from tasks.model import Task
@@ -36,50 +37,19 @@ EntryPoint = Annotated[
 ]
 
 
+@with_settings(SEARCH_FLAGS)
 def solve(
+    *,
+    settings: Settings,
     task: References,
     tests: TestFiles = None,
     entry_point: EntryPoint = None,
-    model: options.Model = None,
-    base_url: options.BaseUrl = None,
-    temperature: options.Temperature = None,
-    top_p: options.TopP = None,
-    max_tokens: options.MaxTokens = None,
-    model_timeout: options.ModelTimeout = None,
-    strategy: options.Strategy = None,
-    n: options.Samples = None,
-    exhaustive: options.Exhaustive = None,
-    seed: options.Seed = None,
-    concurrency: options.Concurrency = None,
-    confirm: options.Confirm = None,
-    budget_samples: options.BudgetSamples = None,
-    budget_tokens: options.BudgetTokens = None,
-    max_cost: options.MaxCost = None,
-    max_seconds: options.MaxSeconds = None,
-    max_sandbox_seconds: options.MaxSandboxSeconds = None,
-    sandbox: options.Sandbox = None,
-    isolation: options.IsolationLevel = None,
-    slots: options.Slots = None,
-    image: options.Image = None,
-    runtime: options.Runtime = None,
-    allow_reduced_isolation: options.AllowReduced = None,
-    cpu_seconds: options.CpuSeconds = None,
-    wall_seconds: options.WallSeconds = None,
-    memory_mb: options.MemoryMb = None,
-    pids: options.Pids = None,
-    output_bytes: options.OutputBytes = None,
-    file_mb: options.FileMb = None,
-    cache: options.Cache = None,
-    runs: options.Runs = None,
     resume: options.Resume = None,
     output: options.Output = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> int:
     """Search for a program that passes all tests of TASK, and print it."""
-    flags = {name: value for name, value in locals().items() if name in Settings.model_fields}
-    settings = load_settings(flags)
-    check_words(settings)
     found = _tasks(task, tests=tuple(tests or ()), entry_point=entry_point or "")
     if output is not None and len(found) > 1 and output.exists() and not output.is_dir():
         raise UsageError(

@@ -12,11 +12,11 @@ import typer
 
 from agent.cli import interrupt, options
 from agent.cli.exits import Exit, OutputError, UsageError
+from agent.cli.flags import SANDBOX_FLAGS, with_settings
 from agent.cli.output import emit, emit_json, short
-from agent.cli.recording import check_words
 from agent.cli.show import Show
 from agent.session import open_bench
-from agent.settings import Settings, load_settings
+from agent.settings import Settings
 from agent.verification import (
     Sample,
     Tally,
@@ -40,33 +40,19 @@ TestFiles = Annotated[
 ]
 
 
+@with_settings(SANDBOX_FLAGS)
 def verify(
+    *,
+    settings: Settings,
     reference: Reference,
     samples: Samples = None,
     solution: SolutionFile = None,
     tests: TestFiles = None,
-    seed: options.Seed = None,
-    sandbox: options.Sandbox = None,
-    isolation: options.IsolationLevel = None,
-    slots: options.Slots = None,
-    image: options.Image = None,
-    runtime: options.Runtime = None,
-    allow_reduced_isolation: options.AllowReduced = None,
-    cpu_seconds: options.CpuSeconds = None,
-    wall_seconds: options.WallSeconds = None,
-    memory_mb: options.MemoryMb = None,
-    pids: options.Pids = None,
-    output_bytes: options.OutputBytes = None,
-    file_mb: options.FileMb = None,
-    cache: options.Cache = None,
     output: options.Output = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> int:
     """Judge programs against the tests of a suite or a task."""
-    flags = {name: value for name, value in locals().items() if name in Settings.model_fields}
-    settings = load_settings(flags)
-    check_words(settings)
     if (samples is None) == (solution is None):
         raise UsageError("verify takes one of --samples FILE.jsonl and --solution FILE")
     if tests:

@@ -270,7 +270,7 @@ def test_faults_that_stay_end_after_bounded_retries(
     began = time.monotonic()
     running = [regreen.start("solve", add_one, *words) for words in (down, server.words)]
     without_server, empty = (regreen.end(process) for process in running)
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 150
     assert without_server.code == 3
     assert "can't reach the server at 127.0.0.1:9" in without_server.line
     assert empty.code == 3
