@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,8 @@ _SERVER_MB = 256
 _STDERR = 2
 _HEADER = 8
 _READERS_SECONDS = 5.0
+_STALE_SECONDS = 120.0
+"""Between creation and start of a container there are never so many."""
 
 
 class DockerSandbox:
@@ -110,6 +113,7 @@ class DockerSandbox:
         client = await anyio.to_thread.run_sync(connect)
         self._client = client
         try:
+            await anyio.to_thread.run_sync(self._sweep)
             await anyio.to_thread.run_sync(self._find_image)
             self._pool = Pool(
                 self._start, slots=self._slots, isolation=self._isolation, level=self.level
@@ -139,6 +143,18 @@ class DockerSandbox:
         if self._pool is None:
             raise SandboxUnavailableError("the Docker sandbox is not open")
         return await self._pool.run(job, fresh=fresh)
+
+    def _sweep(self) -> None:
+        """Removes containers that a killed controller created and never started.
+
+        Those that were started end with their streams; these have none.
+        """
+        assert self._client is not None
+        filters = {"label": LABEL, "status": "created"}
+        with contextlib.suppress(Exception):  # others may sweep at the same time
+            for found in self._client.api.containers(all=True, filters=filters):
+                if time.time() - found["Created"] > _STALE_SECONDS:
+                    self._client.api.remove_container(found["Id"], v=True, force=True)
 
     def _find_image(self) -> None:
         from .image import ImageError, ensure_image

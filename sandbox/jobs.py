@@ -124,6 +124,13 @@ def infra(detail: str, isolation: str = "") -> Report:
     return Report(outcome=Outcome.INFRA, detail=detail, isolation=isolation)
 
 
+def judge_broke(reply: dict[str, Any]) -> bool:
+    """Whether the judge's process ended without a word, for no reason that its server knows of."""
+    program = reply.get("program") or {}
+    fault = reply.get("infra") or program.get("infra") or reply.get("judge_timed_out")
+    return not fault and reply.get("judge") is None
+
+
 def read_reply(reply: dict[str, Any], isolation: str) -> Report:
     """Merges what the judge said with how the program's process ended."""
     program = reply.get("program") or {}
@@ -135,7 +142,7 @@ def read_reply(reply: dict[str, Any], isolation: str) -> Report:
     tests: tuple[TestReport, ...] = ()
     broken, calls = "", 0
     if judge is None:
-        if not reply.get("judge_timed_out"):
+        if judge_broke(reply):
             return infra("the judge ended without a report", isolation)
         outcome, detail = Outcome.TIMEOUT, "the tests did not end in time"
     else:

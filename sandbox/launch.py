@@ -351,8 +351,11 @@ def _ways(launcher: str) -> Iterator[Grant]:
 def _attempt(way: Grant) -> str:
     """Starts a zygote this way; says why it can't be, or nothing."""
     ours, theirs = socket.socketpair()
-    with ours, theirs, tempfile.TemporaryDirectory(prefix="regreen-") as folder:
-        os.chmod(folder, 0o711)
+    with ours, theirs, contextlib.ExitStack() as stack:
+        folder = ""
+        if not way.launcher:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="regreen-"))
+            os.chmod(folder, 0o711)
         command, frame = start_server(
             way, layout(), "zygote", link_fd=theirs.fileno(), slots=1, scratch_mb=1,
             slot_root=f"{folder}/slots",

@@ -16,7 +16,7 @@ from anyio.abc import TaskGroup
 
 from .cell import Cell
 from .errors import CellLostError, SandboxError
-from .jobs import Isolation, Job, Report, infra, read_reply
+from .jobs import Isolation, Job, Report, infra, judge_broke, read_reply
 from .outcome import Outcome
 
 CellFactory = Callable[[TaskGroup, int, int], Awaitable[Cell]]
@@ -110,6 +110,8 @@ class Pool:
                         if alone
                         else self._run_in_slot(job)
                     )
+                    if judge_broke(reply):
+                        raise CellLostError("the judge ended without a report")
                 except CellLostError as error:
                     lost += 1
                     report = infra(str(error), self._level)

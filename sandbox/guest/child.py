@@ -11,6 +11,8 @@ exception}`, or `{"b": id, "f": callback, "a": [...]}`, a call back into a funct
 from __future__ import annotations
 
 import builtins
+import collections
+import enum
 import inspect
 import linecache
 import operator
@@ -24,6 +26,8 @@ from . import wire
 
 _TRACEBACK_LINES = 12
 _TEXT_LIMIT = 2000
+
+_COMPARISONS = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__")
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "getattr": getattr,
@@ -145,19 +149,26 @@ class Session:
     def _other(self, value: object) -> object:
         """Encodes what has no tag of its own: a plain value in disguise, an iterator, a handle."""
         if self._handles_allowed:
-            number = id(value)
-            self._objects[number] = value  # kept, so that the number stays its own
-            return {"h": [number, type(value).__name__[:100], callable(value)]}
-        if isinstance(value, Iterator) or type(value) in (
-            type({}.keys()), type({}.values()), type({}.items()),
-        ):  # fmt: skip
-            items: Iterator[Any] = iter(value)  # type: ignore[call-overload]
-            self._objects[id(items)] = items
-            return {"I": id(items)}
+            return self._handle(value)
+        if isinstance(value, Iterator):
+            self._objects[id(value)] = value
+            return {"I": id(value)}
         try:
             return self._encode(wire.plain(value))
         except TypeError:
             return {"u": type(value).__name__[:100]}
+
+    def _handle(self, value: object) -> object:
+        number = id(value)
+        self._objects[number] = value  # kept, so that the number stays its own
+        if isinstance(value, type) and issubclass(value, Exception):
+            if value.__module__ == "builtins":
+                return {"T": value.__name__}
+            return {"E": _classes(value)}
+        handle = [number, type(value).__name__[:100], callable(value)]
+        if _is_dressed(value):
+            handle.append(self._encode(wire.plain(value)))
+        return {"h": handle}
 
     def _object(self, number: Any) -> Any:
         return self._objects[number]
@@ -200,7 +211,7 @@ class Session:
 
     def _exception(self, error: BaseException, name: str = "") -> list[Any]:
         """An exception as names of its classes, its arguments, its text and its traceback."""
-        classes = [cls.__name__[:100] for cls in type(error).__mro__ if cls is not object][:20]
+        classes = _classes(type(error))
         try:
             arguments = [self._encode(item) for item in error.args]
             if any(isinstance(item, dict) and ("u" in item or "h" in item) for item in arguments):
@@ -217,13 +228,32 @@ class Session:
             handle = id(error)
             self._objects[handle] = error
         return [
-            [name, *classes] if name else classes,
+            [[name, 0], *classes] if name else classes,
             arguments,
             text,
             _trace(error),
             number if type(number) is int else None,
             handle,
         ]
+
+
+def _classes(kind: type) -> list[list[Any]]:
+    """An exception class and its bases, by name and number."""
+    return [[cls.__name__[:100], id(cls)] for cls in kind.__mro__ if cls is not object][:20]
+
+
+def _is_dressed(value: object) -> bool:
+    """Whether a value is a builtin one but for names that it has besides."""
+    kind = type(value)
+    if kind in (collections.Counter, collections.defaultdict, collections.OrderedDict):
+        return True
+    if isinstance(value, tuple):
+        base: type = tuple
+        dressed = hasattr(kind, "_fields")
+    else:
+        base = next((base for base in (int, float, str) if isinstance(value, base)), object)
+        dressed = base is not object and isinstance(value, enum.Enum)
+    return dressed and all(getattr(kind, name) is getattr(base, name) for name in _COMPARISONS)
 
 
 def _trace(error: BaseException) -> list[str]:

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from . import judge
 from .confine import Confinement
-from .limits import address_space
+from .limits import address_space, ran_out_of_cpu
 from .lockdown import Rlimits
 from .loop import Loop
 
@@ -37,6 +37,7 @@ class _Verdict:
     number: int
     slot: int
     uid: int
+    cpu_limit: int
     pid: int = 0
     pipe: int = -1
     report: bytearray | None = None
@@ -61,7 +62,6 @@ class JudgeServer:
             on_exit=self._on_exit,
             on_stop=confinement.end_all,
         )
-        self._null = os.open(os.devnull, os.O_RDWR)
         self._heavy_loaded = not heavy
 
     def serve(self, hello: dict[str, Any]) -> NoReturn:
@@ -73,7 +73,8 @@ class JudgeServer:
         if any(test["kind"] == "pytest" for test in job["tests"]):
             self._load_heavy()
         number = job["run"]
-        verdict = _Verdict(number, job["slot"], 0)
+        rlimits = _judge_limits(job["limits"])
+        verdict = _Verdict(number, job["slot"], 0, rlimits.cpu_seconds)
         self._open[number] = verdict
         ours, theirs = socket.socketpair()
         reader, writer = os.pipe2(os.O_CLOEXEC)
@@ -85,9 +86,9 @@ class JudgeServer:
             verdict.pid = self._confinement.fork(
                 job["slot"],
                 verdict.uid,
-                _judge_limits(job["limits"]),
+                rlimits,
                 (descriptor, writer),
-                (self._null, self._null, self._null),
+                (-1, -1, -1),
                 lambda: _report(job, descriptor, writer),
             )
             os.close(descriptor)
@@ -147,6 +148,10 @@ class JudgeServer:
         self._loop.cancel(verdict.number)
         os.close(verdict.pipe)
         verdict.judged = True
+        if os.WIFSIGNALED(status):
+            cpu = usage.ru_utime + usage.ru_stime
+            # What the program replied may be what it choked on: that is no fault of the sandbox.
+            verdict.timed_out |= ran_out_of_cpu(os.WTERMSIG(status), cpu, verdict.cpu_limit)
         verdict.clean = self._confinement.clean(verdict.slot, verdict.uid, self._loop.watched)
         self._tell_done(verdict)
         self._loop.at(verdict.number, _ENDING_SECONDS, lambda: self._program_stuck(verdict))

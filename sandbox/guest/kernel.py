@@ -33,24 +33,28 @@ _COMMON = {
     "landlock_add_rule": 445,
     "landlock_restrict_self": 446,
     "memfd_secret": 447,
+    "setxattrat": 463,
 }
 _X86_64 = {
-    "shmget": 29, "shmat": 30, "socket": 41, "clone": 56, "semget": 64, "msgget": 68,
-    "ptrace": 101, "personality": 135, "modify_ldt": 154, "pivot_root": 155, "chroot": 161,
-    "mount": 165, "umount2": 166, "mq_open": 240, "add_key": 248, "request_key": 249,
-    "keyctl": 250, "unshare": 272, "perf_event_open": 298, "fanotify_init": 300,
+    "shmget": 29, "shmat": 30, "socket": 41, "connect": 42, "bind": 49, "listen": 50,
+    "socketpair": 53, "clone": 56, "semget": 64, "msgget": 68, "ptrace": 101, "capset": 126,
+    "personality": 135, "modify_ldt": 154, "pivot_root": 155, "chroot": 161, "mount": 165,
+    "umount2": 166, "setxattr": 188, "lsetxattr": 189, "fsetxattr": 190, "mq_open": 240,
+    "add_key": 248, "request_key": 249, "keyctl": 250, "inotify_init": 253, "unshare": 272,
+    "inotify_init1": 294, "perf_event_open": 298, "fanotify_init": 300, "prlimit64": 302,
     "name_to_handle_at": 303, "open_by_handle_at": 304, "setns": 308, "process_vm_readv": 310,
     "process_vm_writev": 311, "kcmp": 312, "seccomp": 317, "memfd_create": 319, "bpf": 321,
-    "userfaultfd": 323, "capset": 126,
+    "userfaultfd": 323,
 }  # fmt: skip
 _AARCH64 = {
-    "umount2": 39, "mount": 40, "pivot_root": 41, "chroot": 51, "personality": 92, "unshare": 97,
-    "ptrace": 117, "mq_open": 180, "msgget": 186, "semget": 190, "shmget": 194, "shmat": 196,
-    "socket": 198, "add_key": 217, "request_key": 218, "keyctl": 219, "clone": 220,
-    "perf_event_open": 241, "fanotify_init": 262, "name_to_handle_at": 264,
-    "open_by_handle_at": 265, "setns": 268, "process_vm_readv": 270, "process_vm_writev": 271,
-    "kcmp": 272, "seccomp": 277, "memfd_create": 279, "bpf": 280, "userfaultfd": 282,
-    "capset": 91,
+    "setxattr": 5, "lsetxattr": 6, "fsetxattr": 7, "inotify_init1": 26, "umount2": 39, "mount": 40,
+    "pivot_root": 41, "chroot": 51, "capset": 91, "personality": 92, "unshare": 97, "ptrace": 117,
+    "mq_open": 180, "msgget": 186, "semget": 190, "shmget": 194, "shmat": 196, "socket": 198,
+    "socketpair": 199, "bind": 200, "listen": 201, "connect": 203, "add_key": 217,
+    "request_key": 218, "keyctl": 219, "clone": 220, "perf_event_open": 241, "prlimit64": 261,
+    "fanotify_init": 262, "name_to_handle_at": 264, "open_by_handle_at": 265, "setns": 268,
+    "process_vm_readv": 270, "process_vm_writev": 271, "kcmp": 272, "seccomp": 277,
+    "memfd_create": 279, "bpf": 280, "userfaultfd": 282,
 }  # fmt: skip
 
 NUMBERS: dict[str, int] = {

@@ -29,15 +29,19 @@ _SCOPE_ABSTRACT_AND_SIGNAL = 0b11
 _RULE_PATH_BENEATH = 1
 
 DENIED = (
-    "socket", "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "kcmp",
-    "io_uring_setup", "io_uring_enter", "io_uring_register", "bpf", "perf_event_open",
-    "userfaultfd", "add_key", "request_key", "keyctl", "unshare", "setns", "mount", "umount2",
-    "pivot_root", "chroot", "open_tree", "move_mount", "fsopen", "fsconfig", "fsmount", "fspick",
-    "mount_setattr", "name_to_handle_at", "open_by_handle_at", "fanotify_init", "memfd_create",
-    "memfd_secret", "shmget", "shmat", "semget", "msgget", "mq_open", "personality", "modify_ldt",
+    "socket", "bind", "connect", "listen", "ptrace", "process_vm_readv", "process_vm_writev",
+    "pidfd_getfd", "kcmp", "io_uring_setup", "io_uring_enter", "io_uring_register", "bpf",
+    "perf_event_open", "userfaultfd", "add_key", "request_key", "keyctl", "unshare", "setns",
+    "mount", "umount2", "pivot_root", "chroot", "open_tree", "move_mount", "fsopen", "fsconfig",
+    "fsmount", "fspick", "mount_setattr", "name_to_handle_at", "open_by_handle_at", "fanotify_init",
+    "inotify_init", "inotify_init1", "setxattr", "lsetxattr", "fsetxattr", "setxattrat",
+    "memfd_create", "memfd_secret", "shmget", "shmat", "semget", "msgget", "mq_open", "personality",
+    "modify_ldt",
 )  # fmt: skip
 """System calls refused with EPERM: ways to the network, to other processes, to kernel interfaces
-with a long record of holes, and to memory that outlives its process or escapes its limits."""
+with a long record of holes, and to memory that outlives its process or escapes its limits. Also
+ways to hear of files that Landlock hides, to write notes on folders, which it doesn't control, and
+to give a socket that one holds another peer."""
 
 _NAMESPACE_FLAGS = (
     kernel.CLONE_NEWNS
@@ -53,6 +57,7 @@ _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _EPERM, _ENOSYS = 1, 38
 _NEWEST_KNOWN = 470
 _X32_BIT = 0x40000000
+_TYPE_MASK, _STREAM = 0xF, 1  # of a socket
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +163,14 @@ class _Filter(ctypes.Structure):
 
 
 def seccomp_program() -> bytes:
-    """The BPF program that refuses `DENIED` and new namespaces; empty on an unknown machine."""
+    """The BPF program that refuses `DENIED`, and by their arguments some calls more.
+
+    Those are socket pairs that could be given another peer, limits of other processes, and new
+    namespaces. It is empty on an unknown machine.
+    """
     if not kernel.NUMBERS:
         return b""
-    load, equal, at_least, any_bit, give = 0x20, 0x15, 0x35, 0x45, 0x06
+    load, equal, at_least, any_bit, mask, give = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
     denied = sorted(kernel.NUMBERS[name] for name in DENIED if name in kernel.NUMBERS)
     code: list[tuple[int, int, int, int]] = [
         (load, 0, 0, 4),
@@ -178,6 +187,17 @@ def seccomp_program() -> bytes:
     for number in denied:
         code += [(equal, 0, 1, number), (give, 0, 0, _ERRNO | _EPERM)]
     code += [
+        (equal, 0, 5, kernel.NUMBERS["socketpair"]),
+        (load, 0, 0, 24),
+        (mask, 0, 0, _TYPE_MASK),
+        (equal, 1, 0, _STREAM),
+        (give, 0, 0, _ERRNO | _EPERM),
+        (give, 0, 0, _ALLOW),
+        (equal, 0, 4, kernel.NUMBERS["prlimit64"]),
+        (load, 0, 0, 16),
+        (equal, 1, 0, 0),
+        (give, 0, 0, _ERRNO | _EPERM),
+        (give, 0, 0, _ALLOW),
         (equal, 0, 3, kernel.NUMBERS["clone"]),
         (load, 0, 0, 16),
         (any_bit, 0, 1, _NAMESPACE_FLAGS),

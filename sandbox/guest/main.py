@@ -132,16 +132,14 @@ def _hello(config: dict[str, Any], confinement: Confinement) -> dict[str, Any]:
         OSError: a layer that was asked for can't be had.
     """
     reader, writer = os.pipe()
-    null = os.open(os.devnull, os.O_RDWR)
     limits = Rlimits(5, 1 << 40, 64, 1 << 20)
-    pid = confinement.fork(0, confinement.next_uid(), limits, (), (null, writer, writer), _trial)
+    pid = confinement.fork(0, confinement.next_uid(), limits, (), (-1, writer, writer), _trial)
     os.close(writer)
     said = b""
     while data := os.read(reader, 4096):
         said += data
     _, status = os.waitpid(pid, 0)
     os.close(reader)
-    os.close(null)
     if said != b"locked down":
         lines = said.decode("utf-8", "replace").strip().splitlines()
         raise OSError(f"the lock-down failed: {lines[-1] if lines else f'status {status}'}")

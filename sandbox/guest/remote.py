@@ -12,10 +12,11 @@ import itertools
 import socket
 import time
 from _thread import RLock
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from . import wire
+from .handles import Dressed, Handle, Target, dress, is_instance, made, number, undress
 
 _CALLBACK_DEPTH = 50
 
@@ -70,20 +71,22 @@ class Remote:
         self._ids = itertools.count(1)
         self._callbacks: dict[int, Any] = {}
         self._exceptions: dict[str, type[BaseException]] = {}
+        self._classes: dict[int, type[Exception]] = {}
         self.calls = 0
         """How often the candidate was asked for anything."""
         self.lost: Lost | None = None
         """Why the conversation is over, once it is."""
         self.breaches: dict[str, str] = {}
         """Breaches of limits that the candidate reported of itself: outcome to detail."""
-        self._encode = wire.Encoder(self._other)
+        self.encode = wire.Encoder(self._other)
+        """What is sent for a value."""
         builders: dict[str, wire.Builder] = {
             "I": self._iterator,
-            "A": lambda body: _Awaitable(self._decode(body)),
+            "A": lambda body: _ready(self._decode(body)),
             "u": self._unencodable,
         }
         if handles:
-            builders["h"] = self._handle
+            builders |= {"h": self._handle, "E": self._exception_class, "T": _builtin_type}
         self._decode = wire.Decoder(builders)
 
     def know_exceptions(self, namespace: dict[str, Any]) -> None:
@@ -120,8 +123,8 @@ class Remote:
                 "c": call,
                 "o": operation,
                 "t": target,
-                "a": [self._encode(item) for item in arguments],
-                "k": {key: self._encode(item) for key, item in named.items()},
+                "a": [self.encode(item) for item in arguments],
+                "k": {key: self.encode(item) for key, item in named.items()},
                 "m": mutates,
             }
             frame = wire.dump(message)
@@ -130,7 +133,13 @@ class Remote:
                 self._sock.sendall(frame)
             except OSError:
                 pass  # whether it is gone or slow, the wait for its reply will tell
-            return self._result(call, arguments if mutates else ())
+            try:
+                return self._result(call, arguments if mutates else ())
+            except StopIteration as error:
+                if operation == "next":
+                    raise
+                # As in a generator: it would end the test's own loop or map before its time.
+                raise RuntimeError(f"the candidate raised StopIteration {error}") from None
 
     def request(self, message: dict[str, Any]) -> Any:
         """One exchange with trusted guest code (a program's runner), as plain JSON.
@@ -152,6 +161,8 @@ class Remote:
             raise self._end("timeout", f"no reply within {self._wall:g} s of wall time") from None
         except wire.WireError as error:
             raise self._end("protocol", str(error)) from None
+        except MemoryError:
+            raise self._end("protocol", "a reply takes too much memory") from None
         except OSError as error:
             raise self._end("gone", f"the connection broke: {error.strerror}") from None
         finally:
@@ -174,14 +185,24 @@ class Remote:
                 raise self._end("protocol", "a reply to no open call")
             if not set(message) <= {"r", "v", "x", "m"} or ("v" in message) == ("x" in message):
                 raise self._end("protocol", "a reply of the wrong shape")
+            raised: BaseException | None = None
+            value: Any = None
             try:
                 if "x" in message:
-                    raise self._exception(message["x"])
-                for place, changed in zip(written_back, message.get("m", ()), strict=False):
-                    _overwrite(place, self._decode(changed))
-                return self._decode(message["v"])
+                    raised = self._exception(message["x"])
+                elif written_back:
+                    changes = self._decode.sequence(message.get("m"))
+                    for place, changed in zip(written_back, changes, strict=False):
+                        _overwrite(place, changed)
+                if "v" in message:
+                    value = self._decode(message["v"])
             except wire.WireError as error:
                 raise self._end("protocol", str(error)) from None
+            except MemoryError:
+                raise self._end("protocol", "a reply takes too much memory") from None
+            if raised is not None:
+                raise raised
+            return value
 
     def _end(self, reason: str, detail: str) -> Lost:
         self.lost = Lost(reason, detail)
@@ -190,24 +211,32 @@ class Remote:
 
     def _exception(self, body: Any) -> BaseException:
         try:
-            names, arguments, text, trace, number, handle = body
-            if not all(type(name) is str for name in names) or type(text) is not str:
+            classes, arguments, text, trace, errno, handle = body
+            names = [name for name, _ in classes]
+            if not names or not all(type(name) is str for name in names) or type(text) is not str:
                 raise TypeError
-            values = [self._decode(item) for item in arguments]
+            values = self._arguments(arguments)
             lines = [str(line)[:300] for line in trace][:20]
         except (ValueError, TypeError) as error:
             raise wire.WireError(f"an exception is malformed: {type(error).__name__}") from None
-        self._note_breach(names, text, number)
-        made = self._build_exception(names, values, text)
-        made.__remote__ = {"type": names[0] if names else "?", "trace": lines}  # type: ignore[attr-defined]
+        self._note_breach(names, text, errno)
+        raised = self._build_exception(classes, values, text)
+        raised.__remote__ = {"type": names[0], "trace": lines}  # type: ignore[attr-defined]
         if type(handle) is int and handle:
-            made.__handle__ = Handle(self, handle, names[0], False)  # type: ignore[attr-defined]
-        return made
+            raised.__handle__ = Handle(self, handle, names[0], False)  # type: ignore[attr-defined]
+        return raised
 
-    def _build_exception(self, names: list[str], values: list[Any], text: str) -> BaseException:
-        first = names[0] if names else "?"
-        for name in names:
-            known = self._exceptions.get(name) or getattr(builtins, name, None)
+    def _arguments(self, arguments: Any) -> list[Any]:
+        try:
+            return self._decode.sequence(arguments)
+        except NotBuiltinError:
+            return []  # its text will do
+
+    def _build_exception(self, classes: list[Any], values: list[Any], text: str) -> BaseException:
+        first = classes[0][0]
+        for name, told in classes:
+            known: Any = self._classes.get(told) if type(told) is int else None
+            known = known or self._exceptions.get(name) or getattr(builtins, name, None)
             if not (isinstance(known, type) and issubclass(known, BaseException)):
                 continue
             if not issubclass(known, Exception):
@@ -219,29 +248,30 @@ class Remote:
                     continue
         return Thrown(f"{first}: {text}")
 
-    def _note_breach(self, names: list[str], text: str, number: Any) -> None:
+    def _note_breach(self, names: list[str], text: str, errno: Any) -> None:
         if "MemoryError" in names:
             self.breaches.setdefault("memory", "MemoryError in the program")
         elif "oversized" in names:
             self.breaches.setdefault("protocol", text)
-        elif "OSError" in names and number in (27, 28, 122):
+        elif "OSError" in names and errno in (27, 28, 122):
             self.breaches.setdefault("disk", text)
-        elif ("BlockingIOError" in names and number == 11) or "can't start new thread" in text:
+        elif ("BlockingIOError" in names and errno == 11) or "can't start new thread" in text:
             self.breaches.setdefault("pids", text)
 
     def _call_back(self, message: dict[str, Any]) -> None:
-        function = self._callbacks.get(message.get("f", -1))
+        which = message.get("f")
+        function = self._callbacks.get(which) if type(which) is int else None
+        if type(message.get("a")) is not list or type(message.get("k")) is not dict:
+            function = None
         if function is None or self._depth >= _CALLBACK_DEPTH:
             raise self._end("protocol", "a call back into nothing that was given")
         self._depth += 1
         try:
             arguments = [self._decode(item) for item in message["a"]]
             named = {key: self._decode(item) for key, item in message["k"].items()}
-            reply: dict[str, Any] = {"v": self._encode(function(*arguments, **named))}
-        except (wire.WireError, KeyError, AttributeError) as error:
-            if isinstance(error, wire.WireError):
-                raise self._end("protocol", str(error)) from None
-            reply = {"x": [type(error).__name__, []]}
+            reply: dict[str, Any] = {"v": self.encode(function(*arguments, **named))}
+        except wire.WireError as error:
+            raise self._end("protocol", str(error)) from None
         except Exception as error:
             name = next(
                 cls.__name__ for cls in type(error).__mro__ if hasattr(builtins, cls.__name__)
@@ -254,41 +284,63 @@ class Remote:
 
     def _other(self, value: object) -> object:
         """Encodes an argument that is no builtin value."""
+        if isinstance(value, Dressed):
+            value = undress(value)
         if isinstance(value, Handle):
-            return _number(value)
+            return number(value)
+        if isinstance(value, Target):
+            return value.encoded
         if isinstance(value, RemoteFunction):
             return value._target
         if isinstance(value, Iterator):
-            number = id(value)
-            self._callbacks[number] = value.__next__
-            self._callbacks[-number] = value
-            return {"I": number}
+            self._callbacks[id(value)] = value.__next__  # which keeps it, and so its number
+            return {"I": id(value)}
         if isinstance(value, type) and value.__module__ == "builtins":
             return {"T": value.__name__}
+        for told, known in self._classes.items():
+            if known is value:
+                return {"h": told}
         if callable(value):
             self._callbacks[id(value)] = value
             return {"F": id(value)}
         try:
-            return self._encode(wire.plain(value))
+            return self.encode(wire.plain(value))
         except TypeError:
             pass
         if hasattr(value, "tolist"):  # numpy arrays and scalars
-            return self._encode(value.tolist())
+            return self.encode(value.tolist())
         raise TypeError(
             f"an argument of type {type(value).__name__} can't be sent to the candidate; "
             "use builtin values"
         )
 
-    def _handle(self, body: Any) -> Handle:
-        number, name, is_callable = body
-        if type(number) is not int or type(name) is not str or type(is_callable) is not bool:
+    def _handle(self, body: Any) -> Any:
+        told, name, is_callable, *value = body
+        if type(told) is not int or type(name) is not str or type(is_callable) is not bool:
             raise wire.WireError("a handle is malformed")
-        return Handle(self, number, name, is_callable)
+        handle = Handle(self, told, name, is_callable)
+        return dress(self._decode(value[0]), handle) if value else handle
 
-    def _iterator(self, number: Any) -> Iterator[Any]:
-        if type(number) is not int:
+    def _exception_class(self, body: Any) -> type[Exception]:
+        """A class for an exception class of the candidate's, so that tests can catch it."""
+        (name, told), *above = body
+        if type(name) is not str or type(told) is not int:
+            raise wire.WireError("an exception class is malformed")
+        if told not in self._classes:
+            bases: list[type] = []
+            for step, (other, _number) in enumerate(above):
+                base = self._exceptions.get(other) or getattr(builtins, other, None)
+                if not isinstance(base, type):
+                    base = self._exception_class(above[step:])
+                if issubclass(base, Exception) and not any(issubclass(b, base) for b in bases):
+                    bases.append(base)
+            self._classes[told] = type(name, tuple(bases) or (Exception,), {})
+        return self._classes[told]
+
+    def _iterator(self, told: Any) -> Iterator[Any]:
+        if type(told) is not int:
             raise wire.WireError("an iterator is malformed")
-        return _RemoteIterator(self, number)
+        return _RemoteIterator(self, told)
 
     def _unencodable(self, name: Any) -> Any:
         raise NotBuiltinError(f"returned a {str(name)[:100]}, which is no builtin value")
@@ -319,15 +371,16 @@ class _RemoteIterator:
         return self._remote.ask("next", {"h": self._number}, (), {})
 
 
-class _Awaitable:
-    """What a candidate's coroutine returned, for a test that awaits it."""
+async def _ready(value: Any) -> Any:
+    """What a candidate's coroutine returned, for a test that awaits or runs it."""
+    return value
 
-    def __init__(self, value: Any) -> None:
-        self._value = value
 
-    def __await__(self) -> Generator[None, None, Any]:
-        return self._value
-        yield  # makes this a generator
+def _builtin_type(name: Any) -> type:
+    found = getattr(builtins, name, None) if type(name) is str else None
+    if not isinstance(found, type):
+        raise wire.WireError("no builtin type")
+    return found
 
 
 class RemoteFunction:
@@ -348,165 +401,11 @@ class RemoteFunction:
 class RemoteClass(RemoteFunction):
     """The candidate's entry point where it is a class: calling it gives a handle."""
 
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return made(super().__call__(*arguments, **named))
+
     def __getattr__(self, name: str) -> Any:
         return self._remote.ask("getattr", self._target, (name,), {})
 
     def __instancecheck__(self, instance: object) -> bool:
-        return isinstance(instance, Handle) and _exactly(
-            bool, self._remote.ask("isinstance", _number(instance), (self,), {})
-        )
-
-
-_HANDLE_SLOTS = ("_remote", "_number", "_name", "_callable")
-
-
-class Handle:
-    """An object that stays in the candidate's process.
-
-    Its methods and attributes are further calls. It never equals a builtin value; two handles are
-    compared by asking the candidate for an exact bool.
-    """
-
-    __slots__ = _HANDLE_SLOTS
-
-    def __init__(self, remote: Remote, number: int, name: str, is_callable: bool) -> None:
-        for slot, value in zip(_HANDLE_SLOTS, (remote, number, name, is_callable), strict=True):
-            object.__setattr__(self, slot, value)
-
-    def __getattr__(self, name: str) -> Any:
-        return _ask(self, "getattr", name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        _ask(self, "setattr", name, value)
-
-    def __delattr__(self, name: str) -> None:
-        _ask(self, "delattr", name)
-
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
-        remote = object.__getattribute__(self, "_remote")
-        return remote.ask("call", _number(self), arguments, named)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Handle) and _exactly(bool, _ask(self, "eq", other))
-
-    def __ne__(self, other: object) -> bool:
-        return not isinstance(other, Handle) or _exactly(bool, _ask(self, "ne", other))
-
-    def __hash__(self) -> Any:
-        return _exactly(int, _ask(self, "hash"))
-
-    def __bool__(self) -> Any:
-        return _exactly(bool, _ask(self, "bool"))
-
-    def __len__(self) -> Any:
-        return _exactly(int, _ask(self, "len"))
-
-    def __contains__(self, item: object) -> Any:
-        return _exactly(bool, _ask(self, "contains", item))
-
-    def __str__(self) -> Any:
-        return _exactly(str, _ask(self, "str"))
-
-    def __repr__(self) -> Any:
-        return _exactly(str, _ask(self, "repr"))
-
-    def __format__(self, spec: str) -> Any:
-        return _exactly(str, _ask(self, "format", spec))
-
-    def __int__(self) -> Any:
-        return _exactly(int, _ask(self, "int"))
-
-    def __float__(self) -> Any:
-        return _exactly(float, _ask(self, "float"))
-
-    def __complex__(self) -> Any:
-        return _exactly(complex, _ask(self, "complex"))
-
-    def __index__(self) -> Any:
-        return _exactly(int, _ask(self, "index"))
-
-    def __bytes__(self) -> Any:
-        return _exactly(bytes, _ask(self, "bytes"))
-
-    def __dir__(self) -> Any:
-        return _exactly(list, _ask(self, "dir"))
-
-    def __iter__(self) -> Iterator[Any]:
-        iterator = _ask(self, "iter")
-        if not isinstance(iterator, Handle):
-            return iter(iterator)
-        return _HandleIterator(iterator)
-
-    def __next__(self) -> Any:
-        return _ask(self, "next")
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> Any:
-        if error is None:
-            return _ask(self, "exit", None, None, None)
-        raised = getattr(error, "__handle__", None)
-        return _ask(self, "exit", None, raised, None)
-
-
-class _HandleIterator:
-    def __init__(self, handle: Handle) -> None:
-        self._handle = handle
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        return _ask(self._handle, "next")
-
-
-def _number(handle: Handle) -> dict[str, int]:
-    return {"h": object.__getattribute__(handle, "_number")}
-
-
-def _ask(handle: Handle, operation: str, *arguments: Any) -> Any:
-    remote = object.__getattribute__(handle, "_remote")
-    return remote.ask(operation, _number(handle), arguments, {})
-
-
-def _exactly(kind: type, value: Any) -> Any:
-    if type(value) is not kind:
-        raise TypeError(f"a {kind.__name__} was expected, not a {type(value).__name__}")
-    return value
-
-
-def _forward(operation: str) -> Callable[..., Any]:
-    def method(self: Handle, *arguments: Any) -> Any:
-        return _ask(self, operation, *arguments)
-
-    return method
-
-
-def _ordering(operation: str) -> Callable[..., Any]:
-    """Order among handles only: were a handle asked whether it is more than 3, it could say yes."""
-
-    def method(self: Handle, other: object) -> Any:
-        if not isinstance(other, Handle):
-            return NotImplemented
-        return _exactly(bool, _ask(self, operation, other))
-
-    return method
-
-
-def _reflected(operation: str) -> Callable[..., Any]:
-    def method(self: Handle, other: Any) -> Any:
-        remote = object.__getattribute__(self, "_remote")
-        return remote.ask(operation, remote._encode(other), (self,), {})
-
-    return method
-
-
-for _name in ("getitem", "setitem", "delitem", "reversed", "enter", "round", "neg", "pos", "abs",
-              "invert", "iadd", "isub", "imul", "itruediv", "ifloordiv",
-              "imod", "ipow", "imatmul", "iand", "ior", "ixor", "ilshift", "irshift"):  # fmt: skip
-    setattr(Handle, f"__{_name}__", _forward(_name))
-for _name in ("lt", "le", "gt", "ge"):
-    setattr(Handle, f"__{_name}__", _ordering(_name))
-for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or",
-              "xor", "lshift", "rshift", "divmod"):  # fmt: skip
-    _operation = f"{_name}_" if _name in ("and", "or") else _name
-    setattr(Handle, f"__{_name}__", _forward(_operation))
-    setattr(Handle, f"__r{_name}__", _reflected(_operation))
+        return is_instance(instance, self._remote, self._target)

@@ -5,6 +5,7 @@ says exactly what Python means, and otherwise an object with a single key, the t
 
     t tuple   s set   f frozenset   d dict (pairs)   o dict with str keys   b bytes   y bytearray
     c complex   n nan or infinity   i big int (hex)   r range   e Ellipsis   q deque
+    m memoryview   v view of a dict (keys, values, items)   l slice
     x value of a known standard type (Decimal, Fraction, date ...)
 
 Tags that only one side may send (handles, callbacks, iterators) are given to the encoder and the
@@ -159,6 +160,10 @@ def _standard(name: str, parts: Callable[[Any], object]) -> Callable[[Encoder, A
     return lambda _encode, value: {"x": [name, parts(value)]}
 
 
+def _view(name: str) -> Callable[[Encoder, Any], object]:
+    return lambda encode, value: {"v": [name, [encode(item) for item in value]]}
+
+
 _ENCODERS: dict[type, Callable[[Encoder, Any], object]] = {
     tuple: _items("t"),
     set: _items("s"),
@@ -169,6 +174,15 @@ _ENCODERS: dict[type, Callable[[Encoder, Any], object]] = {
     bytearray: lambda _encode, value: {"y": base64.b64encode(value).decode()},
     complex: lambda encode, value: {"c": [encode(value.real), encode(value.imag)]},
     range: lambda _encode, value: {"r": [hex(value.start), hex(value.stop), hex(value.step)]},
+    memoryview: lambda _encode, value: {"m": base64.b64encode(value).decode()},
+    **{
+        type(getattr(some(), name)()): _view(name)
+        for some in (dict, collections.OrderedDict)
+        for name in ("keys", "values", "items")
+    },
+    slice: lambda encode, value: {
+        "l": [encode(value.start), encode(value.stop), encode(value.step)]
+    },
     type(Ellipsis): lambda _encode, _value: {"e": 0},
     decimal.Decimal: _standard("Decimal", str),
     fractions.Fraction: _standard(
@@ -272,6 +286,18 @@ def _special_float(_decode: Decoder, body: Any) -> float:
     return float(body)
 
 
+def _dict_view(decode: Decoder, body: Any) -> Any:
+    name, parts = body
+    items = decode.sequence(parts)
+    if name == "keys":
+        return dict.fromkeys(items).keys()
+    if name == "values":
+        return dict(enumerate(items)).values()
+    if name == "items":
+        return dict(items).items()
+    raise WireError("unknown view")
+
+
 def _standard_value(_decode: Decoder, body: Any) -> Any:
     name, parts = body
     if name == "Decimal":
@@ -294,6 +320,9 @@ _DECODERS: dict[str, Callable[[Decoder, Any], Any]] = {
     "o": _text_keyed,
     "b": lambda _decode, body: base64.b64decode(body, validate=True),
     "y": lambda _decode, body: bytearray(base64.b64decode(body, validate=True)),
+    "m": lambda _decode, body: memoryview(base64.b64decode(body, validate=True)),
+    "v": _dict_view,
+    "l": lambda decode, body: slice(*decode.sequence(body)),
     "c": lambda decode, body: complex(*decode.sequence(body)),
     "n": _special_float,
     "i": lambda _decode, body: int(body, 16),

@@ -55,7 +55,6 @@ class Zygote:
             on_stop=confinement.end_all,
         )
         self._base_bytes = address_space()
-        self._null = os.open(os.devnull, os.O_RDWR)
 
     def serve(self, hello: dict[str, Any]) -> NoReturn:
         """Says hello and then runs until the controller or the judge's server goes away."""
@@ -92,7 +91,7 @@ class Zygote:
                     uid,
                     rlimits(limits, self._base_bytes),
                     (descriptor,),
-                    (self._null, writer, writer),
+                    (-1, writer, writer),
                     body,
                 )
         except (OSError, RuntimeError) as error:

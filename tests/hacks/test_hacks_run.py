@@ -1,0 +1,257 @@
+"""Runs every hack and every control on every backend: no hack passes, every control does.
+
+One sandbox a backend takes all of them, as many at a time as it has slots. After each, a plain
+right program must still pass and a plain wrong one still fail, in the slot that it has left. After
+each family the host is searched for what the programs may have left or changed.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from sandbox.base import Sandbox
+from sandbox.docker import LABEL
+from sandbox.jobs import Report
+from sandbox.outcome import Outcome
+from tests.hacks.catalogue import Control, Entry, Hack, families, job_of
+from verifiers.verdict import from_report
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+FAMILIES = families()
+ENTRIES = [(family, entry) for family, entries in FAMILIES.items() for entry in entries]
+_SWEPT = ("/tmp", "/var/tmp", "/dev/shm", "/run", str(Path.home()), str(REPOSITORY))
+_SETTLE_SECONDS = 5.0
+_CANARY = "The host wrote this.\n"
+
+Open = Callable[[str, BlockingPortal], AbstractContextManager[Sandbox]]
+
+
+@dataclass
+class Trial:
+    """What became of one entry, and of the plain programs that were run after it."""
+
+    report: Report
+    right: Report | None = None
+    wrong: Report | None = None
+
+
+@dataclass
+class Course:
+    """Runs of one backend: each family is run at once, when its first entry is asked for."""
+
+    backend: str
+    portal: BlockingPortal
+    sandbox: Sandbox
+    canary: Path
+    wanted: dict[str, list[Entry]]
+    mark: str = field(default_factory=lambda: f"hack{secrets.token_hex(6)}")
+    servers: int = 0
+    trials: dict[tuple[str, str], Trial] = field(default_factory=dict)
+    remains: dict[str, list[str]] = field(default_factory=dict)
+
+    def trial(self, family: str, entry: Entry) -> Trial:
+        """One entry's trial."""
+        self.run(family)
+        return self.trials[family, entry.name]
+
+    def run(self, family: str) -> None:
+        """Runs a family unless it has been, and then searches the host."""
+        if family in self.remains:
+            return
+        self.canary.write_text(_CANARY)
+        self.canary.chmod(0o666)
+        self.portal.call(self._run_all, family, list(self.wanted[family]))
+        self.remains[family] = self._search(family)
+
+    async def _run_all(self, family: str, left: list[Entry]) -> None:
+        async def worker() -> None:
+            while left:
+                entry = left.pop(0)
+                self.trials[family, entry.name] = await self._run_one(entry)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(self.sandbox.slots):
+                tasks.start_soon(worker)
+
+    async def _run_one(self, entry: Entry) -> Trial:
+        job = job_of(entry, mark=self.mark, canary=str(self.canary))
+        # Slots are a stack, and each has one worker: what follows runs where this has run.
+        trial = Trial(await self.sandbox.run(job))
+        if entry.exam.right:
+            trial.right = await self.sandbox.run(entry.exam.job(entry.exam.right, {}))
+        if entry.exam.wrong:
+            trial.wrong = await self.sandbox.run(entry.exam.job(entry.exam.wrong, {}))
+        return trial
+
+    def _search(self, family: str) -> list[str]:
+        """What the host has that it should not have, after a moment for what is about to go."""
+        marks = {self.mark, *(t for e in self.wanted[family] for t in getattr(e, "traces", ()))}
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        while True:
+            found = [*traces(marks), *self._extra_processes()]
+            if self.canary.read_text() != _CANARY:
+                found.append(f"{self.canary} was changed")
+            if not found or time.monotonic() > deadline:
+                return found
+            time.sleep(0.05)
+
+    def _extra_processes(self) -> list[str]:
+        """Processes of the sandbox besides its two servers, wherever it has put them."""
+        if self.backend == "docker":
+            left = [line for line in container_processes(self.sandbox) if line]
+        else:
+            left = [f"process {pid}" for pid in sorted(descendants(os.getpid()))]
+        self.servers = self.servers or len(left)
+        return left if len(left) > self.servers else []
+
+
+def container_processes(sandbox: Any) -> list[str]:
+    """The processes in the containers of a Docker sandbox, and containers besides its two."""
+    cell = sandbox._pool._cell
+    streams = (cell._judge, cell._zygote)
+    ours = {stream._container.id for stream in streams}
+    lines: list[str] = []
+    for stream in streams:
+        lines += [" ".join(row) for row in stream._container.top()["Processes"]]
+    filters = {"label": f"{LABEL}={os.getpid()}"}
+    others = sandbox._client.containers.list(all=True, filters=filters)
+    return lines + [f"container {other.name}" for other in others if other.id not in ours]
+
+
+def descendants(root: int) -> set[int]:
+    """All processes that descend from `root`."""
+    found: set[int] = set()
+    fresh = {root}
+    while fresh:
+        below: set[int] = set()
+        for pid in fresh:
+            try:
+                for task in os.scandir(f"/proc/{pid}/task"):
+                    below |= {int(word) for word in Path(task.path, "children").read_text().split()}
+            except OSError:
+                continue
+        fresh = below - found
+        found |= fresh
+    return found
+
+
+def traces(marks: set[str]) -> list[str]:
+    """Processes, files and sockets of this machine that carry a mark."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                command = (entry / "cmdline").read_text(errors="replace")
+            except OSError:
+                continue
+            found += [f"process {entry.name}: {command[:200]}" for mark in marks if mark in command]
+    for folder in _SWEPT:
+        try:
+            names = os.listdir(folder)
+        except OSError:
+            continue
+        found += [f"{folder}/{name}" for name in names if any(mark in name for mark in marks)]
+    sockets = Path("/proc/net/unix").read_text().splitlines()
+    return found + [f"socket {line}" for line in sockets if any(mark in line for mark in marks)]
+
+
+@pytest.fixture(scope="module")
+def course(
+    backend: str,
+    open_sandbox: Open,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Course]:
+    """The runs of a backend; of each family, only those entries that were selected."""
+    wanted: dict[str, list[Entry]] = {family: [] for family in FAMILIES}
+    for item in request.session.items:
+        given = getattr(item, "callspec", None)
+        if given is not None and given.params.get("backend") == backend and "entry" in given.params:
+            family, entry = given.params["entry"]
+            if backend in entry.backends:
+                wanted[family].append(entry)
+    folder = tmp_path_factory.mktemp("canary")
+    folder.chmod(0o777)
+    with start_blocking_portal() as portal, open_sandbox(backend, portal) as sandbox:
+        runs = Course(backend, portal, sandbox, folder / "canary.txt", wanted)
+        runs._extra_processes()
+        yield runs
+
+
+@pytest.mark.parametrize(
+    "entry", ENTRIES, ids=[f"{family}: {entry.name}" for family, entry in ENTRIES]
+)
+def test_entry(course: Course, entry: tuple[str, Entry]) -> None:
+    family, what = entry
+    if course.backend not in what.backends:
+        pytest.skip(f"not on {course.backend}")
+    trial = course.trial(family, what)
+    verdict = from_report(trial.report, (), reduced=course.sandbox.reduced)
+    if isinstance(what, Hack):
+        assert not verdict.passed, "A FALSE PASS"
+        assert verdict.reward < 1
+        assert trial.report.outcome in what.outcomes, trial.report
+        for text in what.never_says:
+            assert text not in trial.report.output
+    else:
+        if what.needs and f"No module named '{what.needs}'" in trial.report.detail:
+            pytest.skip(f"{what.needs} is not in the image")
+        assert verdict.passed, trial.report
+        assert verdict.reward == 1
+    assert trial.right is None or trial.right.outcome is Outcome.PASSED, trial.right
+    assert trial.wrong is None or trial.wrong.outcome is not Outcome.PASSED, "poisoned"
+    assert trial.wrong is None or trial.wrong.outcome is not Outcome.INFRA, trial.wrong
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_host_is_as_before(course: Course, family: str) -> None:
+    if not course.wanted[family]:
+        pytest.skip("no entry of this family was selected")
+    course.run(family)
+    assert course.remains[family] == []
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_is_large(family: str) -> None:
+    kinds = {Hack: 10, Control: 0}
+    if not any(isinstance(entry, Hack) for entry in FAMILIES[family]):
+        kinds = {Hack: 0, Control: 40}
+    for kind, least in kinds.items():
+        assert sum(isinstance(entry, kind) for entry in FAMILIES[family]) >= least
+
+
+def test_what_is_left_is_found() -> None:
+    mark = f"hack{secrets.token_hex(6)}"
+    assert traces({mark}) == []
+    with subprocess.Popen([sys.executable, "-c", f"input('{mark}')"], stdin=subprocess.PIPE) as one:
+        with socket.socket(socket.AF_UNIX) as bound, tempfile.NamedTemporaryFile(suffix=mark):
+            bound.bind(f"\0{mark}")
+            found = traces({mark})
+            for _ in range(20):  # the kernel's table of sockets can skip one while others go
+                found = found if len(found) == 3 else traces({mark})
+        assert one.pid in descendants(os.getpid())
+        one.kill()
+    assert sorted(line.split(" ")[0].split("/")[0] for line in found) == ["", "process", "socket"]
+
+
+def test_the_table_is_up_to_date() -> None:
+    script = REPOSITORY / "tests" / "hacks" / "table.py"
+    made = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+    assert (REPOSITORY / "docs" / "hacks.md").read_text(encoding="utf-8") == made.stdout, (
+        "run python tests/hacks/table.py > docs/hacks.md"
+    )
