@@ -230,18 +230,19 @@ VICTIMS = {
 def test_killed_servers_and_judges(opened: tuple[BlockingPortal, Any], victim: str) -> None:
     portal, place = opened
     which, index = VICTIMS[victim]
-    text = "import time\ndef f(x):\n    time.sleep(0.4)\n    return x + {}"
+    text = "import time\ntime.sleep(2)\ndef f(x): return x + {}"
     reports: dict[int, Report] = {}
 
     async def one(number: int) -> None:
-        reports[number] = await place.run(ADDS_ONE.job(text.format(number), {"wall_seconds": 5}))
+        reports[number] = await place.run(ADDS_ONE.job(text.format(number), {"wall_seconds": 9}))
 
     async def kill() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(one, 1)
             tasks.start_soon(one, 2)
-            await anyio.sleep(0.3)
+            await anyio.sleep(0.5)
             pids = await anyio.to_thread.run_sync(processes_of, place, which)
+            assert len(pids) >= 3  # the server and two runs
             os.kill(pids[index], signal.SIGKILL)
 
     portal.call(verdicts, place)
