@@ -154,9 +154,9 @@ class Remote:
 
     def _receive(self) -> Any:
         started = time.monotonic()
-        self._sock.settimeout(max(self._left, 0.01))
+        deadline = started + max(self._left, 0.01)
         try:
-            message = wire.receive(self._sock, self._reply_bytes)
+            message = wire.receive(self._sock, self._reply_bytes, deadline=deadline)
         except TimeoutError:
             raise self._end("timeout", f"no reply within {self._wall:g} s of wall time") from None
         except wire.WireError as error:
@@ -249,8 +249,8 @@ class Remote:
         return Thrown(f"{first}: {text}")
 
     def _note_breach(self, names: list[str], text: str, errno: Any) -> None:
-        if "MemoryError" in names:
-            self.breaches.setdefault("memory", "MemoryError in the program")
+        if "MemoryError" in names or ("OSError" in names and errno == 12):
+            self.breaches.setdefault("memory", f"{names[0]} in the program")
         elif "oversized" in names:
             self.breaches.setdefault("protocol", text)
         elif "OSError" in names and errno in (27, 28, 122):

@@ -24,6 +24,7 @@ import math
 import os
 import socket
 import struct
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -83,18 +84,34 @@ def split(buffer: bytearray, limit: int = FRAME_LIMIT) -> bytes | None:
     return body
 
 
-def receive(sock: socket.socket, limit: int = FRAME_LIMIT) -> Any:
+def receive(
+    sock: socket.socket, limit: int = FRAME_LIMIT, *, deadline: float | None = None
+) -> Any:
     """Reads one frame from a blocking socket. `None` at a clean end of file.
+
+    Args:
+        sock: to read from.
+        limit: bytes of the longest frame that is taken.
+        deadline: on the monotonic clock, for the frame as a whole, however slowly it drips in.
 
     Raises:
         WireError: the stream ends inside a frame, or the frame is malformed or too long.
-        TimeoutError: the socket's time limit ran out.
+        TimeoutError: the deadline has passed.
     """
-    head = sock.recv(4)
+
+    def some(count: int) -> bytes:
+        if deadline is not None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            sock.settimeout(left)
+        return sock.recv(count)
+
+    head = some(4)
     if not head:
         return None
     while len(head) < 4:
-        more = sock.recv(4 - len(head))
+        more = some(4 - len(head))
         if not more:
             raise WireError("the stream ends inside a frame")
         head += more
@@ -103,7 +120,7 @@ def receive(sock: socket.socket, limit: int = FRAME_LIMIT) -> Any:
         raise FrameTooLongError(f"a frame of {length} bytes, at most {limit} are taken")
     body = bytearray()
     while len(body) < length:
-        more = sock.recv(min(length - len(body), 1 << 20))
+        more = some(min(length - len(body), 1 << 20))
         if not more:
             raise WireError("the stream ends inside a frame")
         body += more
