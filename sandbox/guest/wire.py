@@ -84,9 +84,7 @@ def split(buffer: bytearray, limit: int = FRAME_LIMIT) -> bytes | None:
     return body
 
 
-def receive(
-    sock: socket.socket, limit: int = FRAME_LIMIT, *, deadline: float | None = None
-) -> Any:
+def receive(sock: socket.socket, limit: int = FRAME_LIMIT, *, deadline: float | None = None) -> Any:
     """Reads one frame from a blocking socket. `None` at a clean end of file.
 
     Args:
