@@ -125,7 +125,7 @@ async def aevaluate(
         raise ProtocolError(f"unknown protocol {protocol!r}: give {known}") from None
     decided = choose_protocol(asked, loaded.hidden_refused, tasks)
     what = {"command": "eval", "suite": str(suite), "protocol": str(decided)}
-    run = Run.resume(chosen, what, resume) if resume else Run.start(chosen, what)
+    run = Run.open(chosen, what, resume)
     try:
         async with open_model(chosen) as (model, price):
             async with open_bench(chosen, tasks) as bench:

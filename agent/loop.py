@@ -149,7 +149,10 @@ class _Search:
     def __init__(self, searcher: Searcher, task: PublicTask) -> None:
         self._s = searcher
         self._task = task
-        self._task_data = task.model_dump(mode="json")
+        # a verdict is on the program and on the task with its tests, which are hashed only once
+        self._task_hash = hashlib.sha256(
+            json.dumps(task.model_dump(mode="json"), sort_keys=True).encode()
+        )
         self._messages = task_prompt(task)
         self._prompt_digest = chat_digest(self._messages)
         self._state: SearchState = searcher.strategy.start(task)
@@ -269,8 +272,9 @@ class _Search:
 
     def _digest(self, program: str) -> str:
         """What a verdict in the journal is on: the program, and the task with its tests."""
-        text = json.dumps([self._task_data, program], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        digest = self._task_hash.copy()
+        digest.update(json.dumps(program).encode())
+        return digest.hexdigest()[:16]
 
     async def _completion(self, proposal: Proposal) -> tuple[Completion, float]:
         s = self._s

@@ -62,6 +62,11 @@ class Run:
         self.journal = Journal(folder)
 
     @classmethod
+    def open(cls, settings: Settings, what: Mapping[str, Any], resume: str | None) -> Run:
+        """A new run, or the one that `resume` names; see `start` and `resume`."""
+        return cls.resume(settings, what, resume) if resume else cls.start(settings, what)
+
+    @classmethod
     def start(cls, settings: Settings, what: Mapping[str, Any]) -> Run:
         """A new run.
 

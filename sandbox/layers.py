@@ -22,7 +22,8 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath
 
 from .errors import SandboxUnavailableError
-from .wheels import Target, WheelError, cache_folder, fetch, normalise
+from .folders import cache_folder
+from .wheels import Target, WheelError, fetch, normalise
 from .wheels import judge_libraries as judge_pins
 
 

@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
+from sandbox.folders import cache_folder
 
 # What the judge imports; their dependencies follow from the metadata.
 _JUDGE = ("hypothesis", "pytest")
@@ -79,11 +79,6 @@ class Target:
 
     def __str__(self) -> str:
         return f"Python {self.python} on {self.machine}, {self.libc}"
-
-
-def cache_folder() -> Path:
-    """The root of everything that may be fetched again: `REGREEN_CACHE_DIR` or the user's cache."""
-    return Path(os.environ.get("REGREEN_CACHE_DIR") or platformdirs.user_cache_dir("regreen"))
 
 
 def judge_libraries() -> tuple[str, ...]:

@@ -7,13 +7,11 @@ cache and not the run.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import threading
 from pathlib import Path
 
-from platformdirs import user_cache_dir
-
+from sandbox.folders import cache_folder
 from sandbox.outcome import Outcome
 
 from .verdict import Verdict
@@ -26,8 +24,7 @@ NEVER_CACHED = frozenset({Outcome.TIMEOUT, Outcome.INFRA})
 
 def default_cache_path() -> Path:
     """Where verdicts are kept: `REGREEN_CACHE_DIR`, or the user's cache folder."""
-    root = os.environ.get("REGREEN_CACHE_DIR") or user_cache_dir("regreen")
-    return Path(root) / "verdicts.sqlite"
+    return cache_folder() / "verdicts.sqlite"
 
 
 class VerdictCache:

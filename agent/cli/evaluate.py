@@ -57,7 +57,7 @@ def evaluate(
         if decided is Protocol.GIVEN and not task.all_tests():
             raise NoTestsError(f"{task.id} has no tests to score anything by")
     what = {"command": "eval", "suite": suite, "protocol": str(decided)}
-    run = Run.resume(settings, what, resume) if resume else Run.start(settings, what)
+    run = Run.open(settings, what, resume)
     with recorded(run):
         report = interrupt.run(
             lambda: _evaluate(tasks, settings, decided, run, as_json=as_json, quiet=quiet)

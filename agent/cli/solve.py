@@ -58,7 +58,7 @@ def solve(
     if output is not None and len(found) == 1 and output.is_dir():
         raise UsageError(f"--output {output} is a folder: name a file")
     what = {"command": "solve", "suite": task if len(task) > 1 else task[0], "protocol": "given"}
-    run = Run.resume(settings, what, resume) if resume else Run.start(settings, what)
+    run = Run.open(settings, what, resume)
     with recorded(run):
         solutions = interrupt.run(
             lambda: _solve_all(found, settings, run, output, as_json=as_json, quiet=quiet)

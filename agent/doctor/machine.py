@@ -13,9 +13,9 @@ from pathlib import Path
 from agent.doctor.findings import Finding, State
 from agent.run import runs_folder
 from agent.settings import Settings
+from sandbox.folders import cache_folder
 from sandbox.guest.kernel import CLONE_NEWUSER
 from sandbox.guest.lockdown import landlock_abi
-from sandbox.wheels import cache_folder
 
 _PROBE_SECONDS = 5.0
 _LITTLE_SPACE = 2**30

