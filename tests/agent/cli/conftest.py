@@ -17,6 +17,9 @@ from typing import Any
 import docker
 import pytest
 
+from sandbox.docker import connect
+from sandbox.errors import SandboxUnavailableError
+
 REPOSITORY = Path(__file__).resolve().parents[3]
 COMMAND = (sys.executable, "-P", "-m", "agent.cli")
 _FOREIGN = ("REGREEN_", "OPENAI_", "ANTHROPIC_", "NO_COLOR", "PYTHON")
@@ -262,9 +265,9 @@ def say() -> Callable[[str], tuple[int, dict[str, str], bytes]]:
 def engine() -> docker.DockerClient:
     """A Docker engine that answers; skips where there is none."""
     try:
-        client = docker.from_env(timeout=10)
+        client = connect()  # it knocks first: the docker package leaks a socket otherwise
         client.ping()
-    except Exception as error:
+    except SandboxUnavailableError as error:
         if os.environ.get("REGREEN_REQUIRE_DOCKER") == "1":
             pytest.fail(f"no Docker engine ({error}), but REGREEN_REQUIRE_DOCKER=1")
         pytest.skip("no Docker engine")
