@@ -7,7 +7,9 @@ gone.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import json
 from typing import Any, Protocol
 
 import anyio
@@ -126,6 +128,8 @@ class Cell:
             del self._waiting[number]
         if waiter.reply is None:
             raise CellLostError(self._lost)
+        with contextlib.suppress(KeyError, ValueError):  # else the judge ended before its last word
+            waiter.reply["judge"] = json.loads(waiter.reply.pop("judge"))
         if not waiter.reply.get("clean", False):
             self.retiring = self.retiring or "a run left something behind"
         return waiter.reply

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -75,9 +76,39 @@ class Job(_Frozen):
     requirements: tuple[str, ...] = ()
 
     def message(self, run: int, slot: int) -> dict[str, Any]:
-        """The frame for the judge's server."""
-        fields = self.model_dump(mode="json", exclude={"requirements"})
-        return {"run": run, "slot": slot, **fields}
+        """The frame for the judge's server: what it has to know, and two texts that it passes on.
+
+        `public` goes to the candidates' side, `private` to the judge.
+        """
+        limits = {name: getattr(self.limits, name) for name in Limits.model_fields}
+        public = {
+            "program": self.program,
+            "module": self.module,
+            "language": self.language,
+            "kind": self.kind,
+            "limits": limits,
+        }
+        private = {
+            "tests": self.tests,
+            "prelude": self.prelude,
+            "entry_point": self.entry_point,
+            "module": self.module,
+            "kind": self.kind,
+            "limits": limits,
+            "seed": self.seed,
+            "mutates": self.mutates,
+        }
+        cases = sum(len(test.get("cases", ())) for test in self.tests)
+        return {
+            "run": run,
+            "slot": slot,
+            "kind": self.kind,
+            "heavy": any(test["kind"] == "pytest" for test in self.tests),
+            "limits": limits,
+            "judge_seconds": limits["judge_seconds"] + limits["wall_seconds"] * max(1, cases),
+            "public": json.dumps(public),
+            "private": json.dumps(private),
+        }
 
 
 class TestReport(_Frozen):

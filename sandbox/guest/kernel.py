@@ -118,6 +118,19 @@ def prctl(option: int, *arguments: int) -> int:
     return result
 
 
+_DIE_WITH_PARENT = (ctypes.c_int(PR_SET_PDEATHSIG), *map(ctypes.c_ulong, (9, 0, 0, 0)))
+
+
+def die_with_parent() -> None:
+    """Has the kernel kill this process when its parent ends; made ready, since each run calls it.
+
+    Raises:
+        OSError: it can't be had.
+    """
+    if _libc.prctl(*_DIE_WITH_PARENT) < 0:
+        _raise()
+
+
 def mount(source: str, target: str, kind: str, flags: int = 0, data: str = "") -> None:
     """`mount(2)`; raises `OSError` on failure."""
     if (
