@@ -18,7 +18,6 @@ from typing import Any
 
 _RECORDER = "__regreen_recorder__"
 _ERROR = "__regreen_error__"
-_MADE = "_made_by_regreen"
 _UNGUARDED = (
     ast.Return,
     ast.Global,
@@ -59,7 +58,8 @@ class Place:
 
     line: int
     text: str
-    tainted: bool
+    test: ast.expr
+    tainted: bool = False
     runs: int = 0
     consulted: bool = False
     outcome: str = ""
@@ -122,46 +122,58 @@ class Recorder:
         self.errors.append((line, *self.explain(error)))
 
 
-class _Rewriter(ast.NodeTransformer):
-    """Replaces each `assert` by a recorded check, and guards the statements beside it."""
+class _Rewriter:
+    """Replaces each `assert` by a recorded check, and guards the statements beside it.
 
-    def __init__(
-        self, source: str, recorder: Recorder, tainted: frozenset[str], check: str | None
-    ) -> None:
+    Only statements are visited: no expression holds an `assert`, and most of a tree is expressions.
+    """
+
+    def __init__(self, source: str, recorder: Recorder, check: str | None) -> None:
         self._lines = source.split("\n")
         self._recorder = recorder
-        self._tainted = tainted
         self._check = check
 
-    def rewrite(self, tree: ast.Module) -> ast.Module:
+    def rewrite(self, tree: ast.Module) -> None:
         """The whole file; the check function's own statements are guarded one by one."""
         for statement in tree.body:
             if isinstance(statement, ast.FunctionDef) and statement.name == self._check:
-                statement.body = self._guarded(statement.body)
-        tree.body = self._guarded(tree.body)
-        return ast.fix_missing_locations(tree)
+                self._block(statement.body, guard=True)
+            else:
+                self._within(statement)
+        self._block(tree.body, guard=True, inside=False)
 
-    def _guarded(self, body: list[ast.stmt]) -> list[ast.stmt]:
-        return [_guard(self.visit(statement)) for statement in body]
+    def _block(self, body: list[ast.stmt], *, guard: bool = False, inside: bool = True) -> None:
+        for place, statement in enumerate(body):
+            if isinstance(statement, ast.Assert):
+                body[place] = self._recorded(statement)
+                continue
+            if inside:
+                self._within(statement)
+            if guard and not _stays(statement):
+                told = _tell("raised", statement.lineno, statement, caught=True)
+                body[place] = _attempt(statement, [statement], caught=told, otherwise=[])
 
-    def visit_Assert(self, node: ast.Assert) -> ast.stmt:
+    def _within(self, statement: ast.stmt) -> None:
+        """The blocks that a compound statement has."""
+        for name in ("body", "orelse", "finalbody"):
+            block = getattr(statement, name, None)
+            if block:
+                self._block(block)
+        for part in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
+            self._block(part.body)
+
+    def _recorded(self, node: ast.Assert) -> ast.stmt:
         number = len(self._recorder.places)
-        self._recorder.places.append(
-            Place(
-                line=node.lineno,
-                text=self._text(node.test),
-                tainted=_mentions(node.test, self._tainted),
-            )
-        )
         test = node.test
+        self._recorder.places.append(Place(line=node.lineno, text=self._text(test), test=test))
         if isinstance(test, ast.Compare) and len(test.ops) == 1:
-            sign = _SIGNS[type(test.ops[0])]
-            node.test = _call("compare", [ast.Constant(sign), test.left, test.comparators[0]])
+            sign = ast.Constant(_SIGNS[type(test.ops[0])], **_at(node))
+            node.test = _call("compare", [sign, test.left, test.comparators[0]], node)
         return _attempt(
             node,
-            [_tell("begin", number), node],
-            caught=_tell("failed", number, caught=True),
-            otherwise=[_tell("passed", number)],
+            [_tell("begin", number, node), node],
+            caught=_tell("failed", number, node, caught=True),
+            otherwise=[_tell("passed", number, node)],
         )
 
     def _text(self, node: ast.expr) -> str:
@@ -173,40 +185,44 @@ class _Rewriter(ast.NodeTransformer):
             text = ast.unparse(node)
         return " ".join(text.split())[:_TEXT_LIMIT]
 
-    def visit_Try(self, node: ast.Try) -> ast.stmt:
-        # a check that was made already is left as it is
-        return node if hasattr(node, _MADE) else self.generic_visit(node)  # type: ignore[return-value]
 
-
-def _guard(node: ast.stmt) -> ast.stmt:
-    if isinstance(node, _UNGUARDED) or hasattr(node, _MADE):
-        return node
+def _stays(node: ast.stmt) -> bool:
+    """Whether a statement can't fail, or has to stand where it stands."""
     if isinstance(node, ast.ImportFrom) and node.module == "__future__":
-        return node
-    return _attempt(node, [node], caught=_tell("raised", node.lineno, caught=True), otherwise=[])
+        return True
+    return isinstance(node, _UNGUARDED)
+
+
+def _at(node: ast.stmt) -> dict[str, Any]:
+    """The place of a node, for those that are made in its stead."""
+    return {
+        "lineno": node.lineno,
+        "col_offset": node.col_offset,
+        "end_lineno": node.end_lineno,
+        "end_col_offset": node.end_col_offset,
+    }
 
 
 def _attempt(
     place: ast.stmt, body: list[ast.stmt], *, caught: ast.stmt, otherwise: list[ast.stmt]
 ) -> ast.Try:
-    handler = ast.ExceptHandler(
-        type=ast.Name("BaseException", ast.Load()), name=_ERROR, body=[caught]
-    )
-    made = ast.Try(body=body, handlers=[handler], orelse=otherwise, finalbody=[])
-    setattr(made, _MADE, True)
-    return ast.copy_location(made, place)
+    at = _at(place)
+    everything = ast.Name("BaseException", ast.Load(), **at)
+    handler = ast.ExceptHandler(type=everything, name=_ERROR, body=[caught], **at)
+    return ast.Try(body=body, handlers=[handler], orelse=otherwise, finalbody=[], **at)
 
 
-def _tell(method: str, number: int, *, caught: bool = False) -> ast.stmt:
-    arguments: list[ast.expr] = [ast.Constant(number)]
+def _tell(method: str, number: int, place: ast.stmt, *, caught: bool = False) -> ast.stmt:
+    arguments: list[ast.expr] = [ast.Constant(number, **_at(place))]
     if caught:
-        arguments.append(ast.Name(_ERROR, ast.Load()))
-    return ast.Expr(_call(method, arguments))
+        arguments.append(ast.Name(_ERROR, ast.Load(), **_at(place)))
+    return ast.Expr(_call(method, arguments, place), **_at(place))
 
 
-def _call(method: str, arguments: list[ast.expr]) -> ast.Call:
-    target = ast.Attribute(ast.Name(_RECORDER, ast.Load()), method, ast.Load())
-    return ast.Call(target, arguments, [])
+def _call(method: str, arguments: list[ast.expr], place: ast.stmt) -> ast.Call:
+    at = _at(place)
+    recorder = ast.Name(_RECORDER, ast.Load(), **at)
+    return ast.Call(ast.Attribute(recorder, method, ast.Load(), **at), arguments, [], **at)
 
 
 def _mentions(node: ast.AST, names: frozenset[str]) -> bool:
@@ -275,16 +291,18 @@ def run(
     """
     tree = ast.parse(source, filename)
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-    sources = set(entry_names)
-    if function is not None:
-        for node in tree.body:
-            if isinstance(node, ast.FunctionDef) and node.name == function and node.args.args:
-                sources.add(node.args.args[0].arg)
-    tainted = taint(tree, sources, through_arguments=mutates)
-    rewriter = _Rewriter(source, recorder, tainted, function)
-    code = compile(rewriter.rewrite(tree), filename, "exec", dont_inherit=True)
+    _Rewriter(source, recorder, function).rewrite(tree)
+    code = compile(tree, filename, "exec", dont_inherit=True)
     namespace[_RECORDER] = recorder
     exec(code, namespace)
+    _check(function, candidate, namespace, recorder)
+    if not all(place.consulted for place in recorder.places):
+        _settle_taint(source, function, entry_names, recorder, mutates=mutates)
+
+
+def _check(
+    function: str | None, candidate: Any, namespace: dict[str, Any], recorder: Recorder
+) -> None:
     if function is None:
         return
     check = namespace.get(function)
@@ -295,3 +313,22 @@ def run(
         check(candidate)
     except BaseException as error:
         recorder.raised(0, error)
+
+
+def _settle_taint(
+    source: str,
+    function: str | None,
+    entry_names: Iterable[str],
+    recorder: Recorder,
+    *,
+    mutates: bool,
+) -> None:
+    """Says of the assertions that called nobody whether they name what came from the candidate."""
+    tree = ast.parse(source)
+    sources = set(entry_names)
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == function and node.args.args:
+            sources.add(node.args.args[0].arg)
+    tainted = taint(tree, sources, through_arguments=mutates)
+    for place in recorder.places:
+        place.tainted = _mentions(place.test, tainted)

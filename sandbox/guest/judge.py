@@ -12,7 +12,7 @@ import socket
 import sys
 import traceback
 import types
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import asserts, remote
@@ -46,7 +46,16 @@ class Report:
 
     def as_message(self) -> dict[str, Any]:
         """As JSON-able data."""
-        return asdict(self)
+        return {
+            "results": [
+                {name: getattr(result, name) for name in Result.__slots__}
+                for result in self.results
+            ],
+            "breaches": self.breaches,
+            "broken": self.broken,
+            "calls": self.calls,
+            "gone": self.gone,
+        }
 
 
 class Bench:
@@ -65,8 +74,7 @@ class Bench:
             mutates=job["mutates"],
         )
         make = remote.RemoteClass if is_class else remote.RemoteFunction
-        self.prelude = _prelude(job["prelude"])
-        stubs = _stubs(job["prelude"])
+        self.prelude, stubs = _prelude(job["prelude"])
         names = [name for name in (job["entry_point"], *stubs) if name]
         self.entries: dict[str, Any] = {name: make(self.candidate, name) for name in names}
         self.candidate.know_exceptions(self.prelude)
@@ -115,28 +123,27 @@ def _comparison(error: AssertionError) -> str:
     return text[:_DETAIL_LIMIT]
 
 
-def _prelude(source: str) -> dict[str, Any]:
-    """The names that the prompt defines: imports, helpers, constants."""
+def _prelude(source: str) -> tuple[dict[str, Any], list[str]]:
+    """The names that the prompt defines, and functions that it leaves without a body.
+
+    The former are imports, helpers and constants; the latter the program has to define.
+    """
     namespace: dict[str, Any] = {"__name__": "prompt"}
     try:
-        exec(compile(source, "<prompt>", "exec", dont_inherit=True), namespace)
-    except Exception:
-        return {}
-    return {name: value for name, value in namespace.items() if not name.startswith("__")}
-
-
-def _stubs(source: str) -> list[str]:
-    """Functions that the prompt leaves without a body, so that the program has to define them."""
-    try:
-        tree = ast.parse(source)
+        tree = ast.parse(source, "<prompt>")
     except (SyntaxError, ValueError):
-        return []
-    return [
+        return {}, []
+    stubs = [
         node.name
         for node in tree.body
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
         and all(_says_nothing(statement) for statement in node.body)
     ]
+    try:
+        exec(compile(tree, "<prompt>", "exec", dont_inherit=True), namespace)
+    except Exception:
+        return {}, stubs
+    return {name: value for name, value in namespace.items() if not name.startswith("__")}, stubs
 
 
 def _says_nothing(statement: ast.stmt) -> bool:

@@ -19,7 +19,6 @@ import select
 import signal
 import socket
 import struct
-import sys
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from typing import Any, NoReturn

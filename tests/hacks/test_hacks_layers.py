@@ -66,7 +66,7 @@ class Setting:
         patch.setattr(docker, "LAYERS", self.layers)
         sources = program.sources()
         # Servers try their lock-down out, and refuse to work without this layer.
-        trial = ("main", 'b"a socket can be made"', 'b"locked down"')
+        trial = ("slot", 'b"a socket can be made"', 'b"locked down"')
         for module, old, new in (*self.cuts, *([] if SECCOMP in self.layers else [trial])):
             name = f"regreen_guest.{module}"
             assert sources[name].count(old) == 1, old
@@ -322,7 +322,7 @@ async def test_network_namespace(listener: int) -> None:
 
 PDEATHSIG = (
     "confine",
-    "kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user id clears it",
+    "kernel.die_with_parent()  # a change of user id clears it",
     "",
 )
 
