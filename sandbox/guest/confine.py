@@ -9,20 +9,19 @@ Three ways to tell programs apart, by what the machine grants:
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]
 import contextlib
 import gc
 import itertools
+import mmap
 import os
 import signal
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import NoReturn
 
 from . import kernel, lockdown
-from .lockdown import Rlimits
 
 UID_SPAN = 20_000
 """User ids that one server may use before it has to be replaced."""
@@ -67,10 +66,13 @@ class Confinement:
     _ruleset: int | None = None
     _filter: bytes = b""
     _pid_namespace: int = -1
+    _has_first: bool = False
+    """Whether the server is the first process of its namespace, whose end ends all the others."""
 
     def prepare(self) -> None:
         """Builds once what every slot needs. Call it before the first of them."""
         self._filter = lockdown.seccomp_program()
+        self._has_first = os.getpid() == 1
         os.environ.clear()
         os.environ.update(_ENVIRONMENT)
         if self.identity == "userns":
@@ -108,6 +110,7 @@ class Confinement:
         self._folder = self.slot_folder(slot)
         os.environ["HOME"] = os.environ["TMPDIR"] = self._folder
         os.umask(0o077)
+        lockdown.forbid_leftovers()
         if self.identity == "userns":
             return
         os.chdir(self._folder)
@@ -126,20 +129,24 @@ class Confinement:
     def fork(
         self,
         uid: int,
-        limits: Rlimits,
-        keep: Iterable[int],
+        limits: Sequence[int],
+        keep: list[int],
         stdio: tuple[int, int, int],
-        body: Callable[[], None],
+        body: Callable[[bytes, list[int]], None],
+        text: bytes = b"",
+        page: mmap.mmap | None = None,
     ) -> int:
-        """Forks a locked-down child that runs `body`. Call `settle` first.
+        """Forks a locked-down child that runs `body(text, keep)`. Call `settle` first.
 
         Args:
             uid: from `next_uid`.
-            limits: put on the child before `body`.
+            limits: put on the child before `body`, as `Rlimits.amounts` gives them.
             keep: descriptors that stay open in the child, besides `stdio`.
             stdio: descriptors to become 0, 1 and 2; -1 for /dev/null, opened for this child alone:
                 who shares an open file shares its flags, too.
             body: runs locked down; the child ends with status 0 when it returns.
+            text: for `body`.
+            page: shared memory that the child must not have.
 
         Returns:
             The child's process id.
@@ -148,15 +155,18 @@ class Confinement:
             OSError: no process could be had.
         """
         if self.identity == "plain":
-            limits = replace(limits, processes=limits.processes + _tasks_of_this_user())
+            cpu, memory, processes, *others = limits
+            limits = (cpu, memory, processes + _tasks_of_this_user(), *others)
         pid = self._fork_namespaced() if self.identity == "userns" else os.fork()
         if pid:
             return pid
         status = 70
         try:
+            if page is not None:
+                page.close()
             self._enter(uid, limits, keep, stdio)
             status = 71
-            body()
+            body(text, keep)
             status = 0
         except BaseException:
             with contextlib.suppress(BaseException):
@@ -192,12 +202,8 @@ class Confinement:
         return pid
 
     def _enter(
-        self, uid: int, limits: Rlimits, keep: Iterable[int], stdio: tuple[int, int, int]
+        self, uid: int, limits: Sequence[int], keep: list[int], stdio: tuple[int, int, int]
     ) -> None:
-        # the plain functions: `signal.signal` makes enumerations, which costs a tenth of a fork
-        for number in (signal.SIGCHLD, signal.SIGINT):
-            _signal.signal(number, _signal.SIG_DFL)
-        _signal.set_wakeup_fd(-1)
         os.setsid()
         self._descriptors(keep, stdio)
         if self.identity == "uids":
@@ -208,20 +214,20 @@ class Confinement:
                 self._own_namespaces()
             with contextlib.suppress(OSError):
                 kernel.set_capabilities(0)
-        kernel.die_with_parent()  # a change of user id clears it
-        limits.apply()
+        if not self._has_first:
+            kernel.die_with_parent()  # a change of user id clears it
+        lockdown.apply_limits(limits)
         if self.identity != "uids":
             self._restrict()
         gc.enable()
 
-    def _descriptors(self, keep: Iterable[int], stdio: tuple[int, int, int]) -> None:
+    def _descriptors(self, keep: list[int], stdio: tuple[int, int, int]) -> None:
         """Puts `stdio` in place and closes all else but `keep` and the ruleset."""
-        null = os.open(os.devnull, os.O_RDWR)
-        for target, source in enumerate(stdio):
+        null = os.open("/dev/null", os.O_RDWR)
+        for target in (0, 1, 2):
+            source = stdio[target]
             os.dup2(null if source < 0 else source, target)
-        kept = {*keep}
-        if self._ruleset is not None:
-            kept.add(self._ruleset)
+        kept = keep if self._ruleset is None else [*keep, self._ruleset]
         first = 3
         for descriptor in sorted(kept):
             os.closerange(first, descriptor)

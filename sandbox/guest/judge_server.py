@@ -20,7 +20,7 @@ from .confine import Confinement
 from .limits import address_space, ran_out_of_cpu
 from .lockdown import Rlimits
 from .loop import Loop
-from .slot import Ending, Slot
+from .slot import Ending, Slot, plain_socket, told
 
 PUBLIC_FIELDS = ("run", "slot", "kind", "limits", "public")
 """All of a job that the candidates' side is ever told."""
@@ -217,11 +217,11 @@ def _judge_limits(limits: dict[str, Any], base_bytes: int) -> Rlimits:
     )
 
 
-def _report(payload: bytes, descriptors: list[int]) -> None:
+def _report(text: bytes, descriptors: list[int]) -> None:
     """What the process of a judge does."""
     candidate, writer = descriptors
     sys.setrecursionlimit(_RECURSION_LIMIT)
-    message = judge.judge(json.loads(payload), socket.socket(fileno=candidate))
+    message = judge.judge(told(text), plain_socket(candidate))
     mark = _GONE if message["gone"] else _STAYED
     data = memoryview(mark + json.dumps(message).encode())
     while data:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import os
-import selectors
+import select
 import signal
 import socket
 import sys
@@ -45,7 +45,8 @@ class Loop:
         self._on_frame = on_frame
         self._on_link = on_link
         self._on_stop = on_stop
-        self._selector = selectors.DefaultSelector()
+        self._poll = select.epoll()
+        self._ready: dict[int, Callable[[], None]] = {}
         self._deadlines: dict[object, tuple[float, Callable[[], None]]] = {}
         self._frames = bytearray()
         self._link_frames = bytearray()
@@ -78,12 +79,13 @@ class Loop:
 
     def watch(self, descriptor: int, ready: Callable[[], None]) -> None:
         """Calls `ready` whenever the descriptor can be read."""
-        self._selector.register(descriptor, selectors.EVENT_READ, ready)
+        self._poll.register(descriptor, select.EPOLLIN)
+        self._ready[descriptor] = ready
 
     def unwatch(self, descriptor: int) -> None:
         """Ends `watch`; does nothing if there was none."""
-        with contextlib.suppress(KeyError, ValueError):
-            self._selector.unregister(descriptor)
+        if self._ready.pop(descriptor, None) is not None:
+            self._poll.unregister(descriptor)
 
     def at(self, key: object, seconds: float, action: Callable[[], None]) -> None:
         """Calls `action` once, `seconds` from now, unless `cancel(key)` comes first."""
@@ -103,12 +105,14 @@ class Loop:
         self.watch(0, self._read_frames)
         self.watch(self._link.fileno(), self._read_link)
         while True:
-            timeout = None
+            timeout = -1.0
             if self._deadlines:
                 first = min(due for due, _ in self._deadlines.values())
                 timeout = max(0.0, first - time.monotonic())
-            for ready, _events in self._selector.select(timeout):
-                ready.data()
+            for descriptor, _event in self._poll.poll(timeout):
+                ready = self._ready.get(descriptor)
+                if ready is not None:  # else one before it has ended the watch
+                    ready()
             if not self._deadlines:
                 continue
             now = time.monotonic()

@@ -64,10 +64,10 @@ def _run(
     try:
         pid = confinement.fork(
             uid,
-            rlimits(limits, base_bytes),
-            (),
+            rlimits(limits, base_bytes).amounts(),
+            [],
             (stdin_read, out_write, err_write),
-            lambda: _execute(job, request["args"]),
+            lambda _text, _descriptors: _execute(job, request["args"]),
         )
     finally:
         for descriptor in (stdin_read, out_write, err_write):

@@ -2,39 +2,46 @@
 
 A server never forks for a run itself. After a fork, each page of memory that either side writes to
 is copied, and a server with its loop, its buffers and all its runs writes to many; the process in
-a slot does little but wait, and it has been locked down ahead of the run. It takes one run at a
+a slot does next to nothing, and it has been locked down ahead of the run. It takes one run at a
 time: the server sends what the run needs and its descriptors, and hears how the run ended.
 
-To the slot: frames of a JSON header, a newline and a payload for the run (`start`), or `{"kill":
-true}`. From the slot: `{"ready": true}` or `{"refused": reason}` once, then `{"status": ...}` or
-`{"infra": reason}` for each run.
+To the slot: a head (`_START`), a text for the run, and descriptors. From the slot: `{"ready":
+true}` or `{"refused": reason}` once, then for each run a tail (`_END`) and, where there could be no
+run, the reason. The process id of a run stands in a page that both share, for the server to end it.
 """
 
 from __future__ import annotations
 
+import _socket
 import contextlib
+import gc
 import json
+import mmap
 import os
-import select
 import signal
 import socket
 import struct
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from . import kernel, wire
 from .confine import Confinement
-from .limits import ended
 from .lockdown import Rlimits
 from .loop import Loop
 
 Body = Callable[[bytes, list[int]], None]
-"""What a run does, given its payload and its descriptors. It runs in a process of its own."""
+"""What a run does, given its text and its descriptors. It runs in a process of its own."""
 
-_HEADER = struct.Struct(">I")
+Helper = Callable[[bytes, list[int], int], None]
+"""As `Body`, with the run's user id: what a process does that only starts others."""
+
+_START = struct.Struct(">IBQ5Q")  # length of the text, flags, user id, limits
+_END = struct.Struct(">IidQB")  # length of the reason, status, cpu seconds, bytes, clean
+_PID = struct.Struct("=i")
+_OUTPUT, _HELPER = 1, 2
 _READ = 1 << 16
-_DESCRIPTORS = 4
+_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +85,18 @@ class Slot:
         confinement: Confinement,
         number: int,
         body: Body,
-        helper: Callable[[bytes, list[int], int], None] | None = None,
+        helper: Helper | None = None,
     ) -> None:
         self._loop = loop
         self._on_end: Callable[[Ending], None] | None = None
+        self._killed = False
+        self._page = mmap.mmap(-1, mmap.PAGESIZE)
         ours, theirs = socket.socketpair()
         uid = confinement.next_uid()
         pid = os.fork()
         if pid == 0:
             with contextlib.suppress(BaseException):
-                ours.close()
-                _Waiting(theirs, confinement, body, helper).live(number, uid)
+                _live(theirs, self._page, confinement, (number, uid), body, helper)
             os._exit(70)
         theirs.close()
         self._socket = ours
@@ -101,7 +109,7 @@ class Slot:
 
     def start(
         self,
-        payload: str,
+        text: str,
         descriptors: list[int],
         on_end: Callable[[Ending], None],
         *,
@@ -113,7 +121,7 @@ class Slot:
         """Begins a run; its process gets the descriptors.
 
         Args:
-            payload: what the run is told.
+            text: what the run is told.
             descriptors: sent along; with `output`, the last becomes standard output and error.
             on_end: called when the run has ended and its slot is clean, or could not be cleaned.
             uid: the run's user id.
@@ -121,161 +129,144 @@ class Slot:
             output: see `descriptors`.
             helper: run the slot's `helper` in place of its `body`.
         """
-        self._on_end = on_end
-        header = {"uid": uid, "limits": astuple(limits), "output": output, "helper": helper}
-        body = json.dumps(header).encode() + b"\n" + payload.encode()
-        data = _HEADER.pack(len(body)) + body
+        self._on_end, self._killed = on_end, False
+        body = text.encode()
+        flags = (_OUTPUT if output else 0) | (_HELPER if helper else 0)
+        data = _START.pack(len(body), flags, uid, *limits.amounts()) + body
         sent = socket.send_fds(self._socket, [data], descriptors)
         self._socket.sendall(data[sent:])
 
     def kill(self) -> None:
-        """Ends the run that is under way, if there is one."""
-        if self._on_end is not None:
-            self._socket.sendall(wire.dump({"kill": True}))
+        """Ends the run that is under way, if there is one.
+
+        Its process id is good until the slot's process, which clears it first, has let go of it;
+        and no id is given again before all others have been.
+        """
+        (pid,) = _PID.unpack_from(self._page)
+        if pid and self._on_end is not None:
+            self._killed = True
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        elif self._on_end is not None:  # it is about to begin
+            self._loop.at(self, 0.01, self.kill)
 
     def _read(self) -> None:
-        said = wire.receive(self._socket)
-        if said is None:
+        data = self._socket.recv(_END.size, socket.MSG_WAITALL)
+        if len(data) < _END.size:
             self._loop.stop()
+        size, status, cpu, rss, clean = _END.unpack(data)
+        infra = self._socket.recv(size, socket.MSG_WAITALL).decode() if size else ""
+        stopped = self._killed and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+        self._loop.cancel(self)
         on_end, self._on_end = self._on_end, None
         if on_end is not None:
-            on_end(Ending(**said))
+            on_end(Ending(status, cpu, rss, stopped, bool(clean), infra))
 
 
-class _Waiting:
-    """The process in a slot."""
+def _live(
+    line: socket.socket,
+    page: mmap.mmap,
+    confinement: Confinement,
+    place: tuple[int, int],
+    body: Body,
+    helper: Helper | None,
+) -> NoReturn:
+    """Settles in the slot, says so, and takes runs until the server goes away."""
+    slot, uid = place
+    kernel.die_with_parent()
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGCHLD, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    descriptor = _keep_only(line)
+    try:
+        confinement.settle(slot)
+        _try_out(confinement, uid)
+    except OSError as error:
+        wire.write_all(descriptor, wire.dump({"refused": str(error)}))
+        os._exit(3)
+    wire.write_all(descriptor, wire.dump({"ready": True}))
+    gc.freeze()
+    plain = plain_socket(descriptor)
+    while True:
+        _run(plain, page, confinement, body, helper)
 
-    def __init__(
-        self,
-        line: socket.socket,
-        confinement: Confinement,
-        body: Body,
-        helper: Callable[[bytes, list[int], int], None] | None,
-    ) -> None:
-        self._line = line
-        self._confinement = confinement
-        self._body = body
-        self._helper = helper
-        self._buffer = bytearray()
-        self._descriptors: list[int] = []
 
-    def live(self, slot: int, uid: int) -> NoReturn:
-        """Settles in the slot, says so, and takes runs until the server goes away."""
-        kernel.die_with_parent()
-        signal.set_wakeup_fd(-1)
-        self._line = _only(self._line)
-        try:
-            self._confinement.settle(slot)
-            _try_out(self._confinement, uid)
-        except OSError as error:
-            self._line.sendall(wire.dump({"refused": str(error)}))
-            os._exit(3)
-        self._wake, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-        self._poll = select.poll()
-        self._poll.register(self._line, select.POLLIN)
-        self._poll.register(self._wake, select.POLLIN)
-        self._line.sendall(wire.dump({"ready": True}))
-        while True:
-            header, payload = self._receive()
-            if "kill" not in header:  # one that came too late is for nobody
-                self._line.sendall(wire.dump(self._run(header, payload)))
+def _run(
+    line: Any, page: mmap.mmap, confinement: Confinement, body: Body, helper: Helper | None
+) -> None:
+    """Takes one run and has it run.
 
-    def _receive(self) -> tuple[dict[str, Any], bytes]:
-        buffer = self._buffer
-        while len(buffer) < 4 or len(buffer) < 4 + _HEADER.unpack_from(buffer)[0]:
-            data, descriptors, _flags, _address = socket.recv_fds(self._line, _READ, _DESCRIPTORS)
-            if not data:
-                os._exit(0)
-            self._descriptors += descriptors
-            buffer += data
-        end = 4 + _HEADER.unpack_from(buffer)[0]
-        header, _, payload = bytes(buffer[4:end]).partition(b"\n")
-        del buffer[:end]
-        return json.loads(header), payload
-
-    def _run(self, header: dict[str, Any], payload: bytes) -> dict[str, Any]:
-        descriptors, self._descriptors = self._descriptors, []
-        uid = header["uid"]
-        try:
-            pid = (
-                self._fork_helper(payload, descriptors, uid)
-                if header["helper"]
-                else self._fork(header, payload, descriptors)
+    This goes on between a fork and the next, with a page to be copied for each that it writes to:
+    hence as few functions and objects as can be.
+    """
+    data, ancillary, _flags, _address = line.recvmsg(_READ, 64)
+    if not data:
+        os._exit(0)
+    (received,) = ancillary
+    descriptors = list(memoryview(received[2]).cast("i"))
+    size, flags, uid, *amounts = _START.unpack_from(data)
+    text = data[_START.size :]
+    while len(text) < size:
+        text += line.recv(size - len(text))
+    status, cpu, rss, clean, reason = 0, 0.0, 0, True, b""
+    try:
+        if flags & _HELPER:
+            assert helper is not None
+            pid = _fork_helper(helper, text, descriptors, uid)
+        else:
+            output = descriptors.pop() if flags & _OUTPUT else -1
+            pid = confinement.fork(
+                uid, amounts, descriptors, (-1, output, output), body, text, page
             )
-        except OSError as error:
-            return {"infra": f"can't start a process: {error}"}
-        finally:
-            for descriptor in descriptors:
-                os.close(descriptor)
-        stopped, status, usage = self._wait(pid)
-        return {
-            "status": status,
-            "cpu": usage.ru_utime + usage.ru_stime,
-            "rss": usage.ru_maxrss * 1024,
-            "stopped": stopped,
-            "clean": self._confinement.clean(uid),
-        }
-
-    def _fork(self, header: dict[str, Any], payload: bytes, descriptors: list[int]) -> int:
-        output = descriptors.pop() if header["output"] else -1
-        try:
-            return self._confinement.fork(
-                header["uid"],
-                Rlimits(*header["limits"]),
-                descriptors,
-                (-1, output, output),
-                lambda: self._body(payload, descriptors),
-            )
-        finally:
             if output >= 0:
                 os.close(output)
-
-    def _fork_helper(self, payload: bytes, descriptors: list[int], uid: int) -> int:
-        pid = os.fork()
-        if pid == 0:
-            with contextlib.suppress(BaseException):
-                _become_helper(descriptors[0])
-                assert self._helper is not None
-                self._helper(payload, descriptors, uid)
-            os._exit(0)
-        return pid
-
-    def _wait(self, pid: int) -> tuple[bool, int, Any]:
-        """Waits for the run to end, and makes it end when the server says so."""
-        stopped = False
-        while True:
-            for ready, _event in self._poll.poll():
-                if ready == self._wake:
-                    with contextlib.suppress(BlockingIOError):
-                        os.read(self._wake, 4096)
-                    found, status, usage = os.wait4(pid, os.WNOHANG)
-                    if found:
-                        return stopped, status, usage
-                else:
-                    self._receive()  # nothing but `kill` comes now
-                    stopped = stopped or not ended(pid)
-                    os.kill(pid, signal.SIGKILL)
+    except OSError as error:
+        reason = f"can't start a process: {error}".encode()
+    else:
+        _PID.pack_into(page, 0, pid)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    if not reason:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        _PID.pack_into(page, 0, 0)
+        _pid, status, usage = os.wait4(pid, 0)
+        cpu, rss = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+        clean = confinement.clean(uid)
+    line.sendall(_END.pack(len(reason), status, cpu, rss, clean) + reason)
 
 
-def _only(line: socket.socket) -> socket.socket:
+def _fork_helper(helper: Helper, text: bytes, descriptors: list[int], uid: int) -> int:
+    """Starts a helper, which goes when its parent goes and holds none of its connections."""
+    pid = os.fork()
+    if pid == 0:
+        with contextlib.suppress(BaseException):
+            kernel.die_with_parent()
+            os.closerange(3, descriptors[0])
+            os.closerange(descriptors[0] + 1, 1 << 16)
+            helper(text, descriptors, uid)
+        os._exit(0)
+    return pid
+
+
+def plain_socket(descriptor: int) -> Any:
+    """A stream socket without what the `socket` module puts round it, which touches more memory."""
+    return _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, descriptor)
+
+
+def told(text: bytes) -> dict[str, Any]:
+    """What a run is told, by the scanner that `json.loads` leads to through several functions."""
+    found: dict[str, Any] = _scan(text.decode(), 0)[0]
+    return found
+
+
+def _keep_only(line: socket.socket) -> int:
     """Closes all that the server had open but the line and standard error."""
     null = os.open(os.devnull, os.O_RDWR)
     for target in (0, 1):
         os.dup2(null, target)
     descriptor = os.dup2(line.detach(), 3)
     os.closerange(4, 1 << 16)
-    return socket.socket(fileno=descriptor)
-
-
-def _become_helper(descriptor: int) -> None:
-    """A forked helper goes when its parent goes, and holds none of its connections."""
-    kernel.die_with_parent()
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    os.closerange(3, descriptor)
-    os.closerange(descriptor + 1, 1 << 16)
+    return descriptor
 
 
 def _try_out(confinement: Confinement, uid: int) -> None:
@@ -285,7 +276,8 @@ def _try_out(confinement: Confinement, uid: int) -> None:
         OSError: it works all the same, or a layer that was asked for can't be had.
     """
     reader, writer = os.pipe()
-    pid = confinement.fork(uid, Rlimits(5, 1 << 40, 64, 1 << 20), (), (-1, writer, writer), _trial)
+    limits = Rlimits(5, 1 << 40, 64, 1 << 20).amounts()
+    pid = confinement.fork(uid, limits, [], (-1, writer, writer), _trial, b"", None)
     os.close(writer)
     said = b""
     while data := os.read(reader, 4096):
@@ -298,7 +290,7 @@ def _try_out(confinement: Confinement, uid: int) -> None:
         raise OSError(f"the lock-down failed: {lines[-1] if lines else f'status {status}'}")
 
 
-def _trial() -> None:
+def _trial(_text: bytes, _descriptors: list[int]) -> None:
     try:
         socket.socket(socket.AF_UNIX).close()
         os.write(1, b"a socket can be made")

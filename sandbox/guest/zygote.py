@@ -8,7 +8,6 @@ the program's process ended and what it used.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -20,7 +19,7 @@ from . import child, runner
 from .confine import Confinement
 from .limits import address_space, oom_kills, ran_out_of_cpu, rlimits, whole_seconds
 from .loop import Loop
-from .slot import Ending, Slot
+from .slot import Ending, Slot, plain_socket, told
 
 _TAIL = 4096
 _GRACE_SECONDS = 2.0
@@ -72,11 +71,11 @@ class Zygote:
         self._loop.send({"hello": hello})
         self._loop.run()
 
-    def _run_program(self, payload: bytes, descriptors: list[int], uid: int) -> None:
+    def _run_program(self, text: bytes, descriptors: list[int], uid: int) -> None:
         """What the helper of a program on standard input does: it runs one case after the other."""
         runner.serve(
             socket.socket(fileno=descriptors[0]),
-            json.loads(payload),
+            told(text),
             self._confinement,
             uid,
             self._base_bytes,
@@ -182,6 +181,6 @@ class Zygote:
         )
 
 
-def _answer(payload: bytes, descriptors: list[int]) -> None:
+def _answer(text: bytes, descriptors: list[int]) -> None:
     """What the process of a candidate does."""
-    child.answer(socket.socket(fileno=descriptors[0]), json.loads(payload))
+    child.answer(plain_socket(descriptors[0]), told(text))
