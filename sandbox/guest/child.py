@@ -13,7 +13,6 @@ from __future__ import annotations
 import builtins
 import collections
 import enum
-import inspect
 import linecache
 import operator
 import socket
@@ -124,7 +123,7 @@ class Session:
                 result = target(*arguments, **named)
             else:
                 result = OPERATIONS[message["o"]](target, *arguments, **named)
-            if inspect.iscoroutine(result):
+            if type(result) is types.CoroutineType:
                 import asyncio
 
                 reply = {"r": call, "v": {"A": self._encode(asyncio.run(result))}}

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 
-MACHINE = platform.machine().replace("arm64", "aarch64")
+MACHINE = os.uname().machine.replace("arm64", "aarch64")
 
 _COMMON = {
     "pidfd_send_signal": 424,
