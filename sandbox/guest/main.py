@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import kernel, lockdown, wire
 from .confine import Confinement, usable_uids
+from .rehearsal import rehearse
 
 if TYPE_CHECKING:
     from .judge_server import JudgeServer
@@ -35,6 +36,7 @@ def main(config: dict[str, Any]) -> NoReturn:
         sys.path[:] = [path for path in sys.path if path] + config["paths"]
         server = _server(config, link, confinement)
         # A collection would touch every page and make each fork copy it; runs collect again.
+        rehearse(config["role"])
         gc.disable()
         gc.collect()
         gc.freeze()
