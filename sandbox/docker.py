@@ -24,7 +24,7 @@ from .guest.lockdown import LAYERS
 from .jobs import Isolation, Job, Limits, Report
 from .pool import Pool, default_slots
 from .program import boot_text, first_frame, guest_version
-from .servers import PYTHON_OPTIONS, ServerPaths, configuration
+from .servers import PYTHON_OPTIONS, ServerPaths, configuration, guest_environment
 
 if TYPE_CHECKING:
     import docker
@@ -232,7 +232,7 @@ class DockerSandbox:
             "mem_limit": f"{memory_mb}m",
             "memswap_limit": f"{memory_mb}m",
             "tmpfs": {f"/slots/{slot}": scratch for slot in range(slots)},
-            "environment": {"PYTHONHASHSEED": str(hash_seed), "LANG": "C.UTF-8"},
+            "environment": guest_environment(hash_seed),
             "labels": {LABEL: str(os.getpid())},
             "user": "0:0",
             "working_dir": "/",

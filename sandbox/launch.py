@@ -38,7 +38,7 @@ from typing import Any
 
 from .guest.lockdown import LAYERS, landlock_abi
 from .program import boot_text, first_frame
-from .servers import PYTHON_OPTIONS, ServerPaths, configuration
+from .servers import PYTHON_OPTIONS, ServerPaths, configuration, guest_environment
 
 LAUNCHERS = ("auto", "bubblewrap", "namespaces")
 
@@ -208,7 +208,7 @@ def start_server(
 
 def environment(hash_seed: int) -> dict[str, str]:
     """A server's environment: nothing of ours."""
-    return {"PYTHONHASHSEED": str(hash_seed), "LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"}
+    return {"PATH": "/usr/bin:/bin", **guest_environment(hash_seed)}
 
 
 def _shown(paths: tuple[str, ...]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:

@@ -15,6 +15,14 @@ PYTHON_OPTIONS = ("-s", "-S", "-B", "-c")
 """For the guest's interpreter: no user site, no site, no byte code; the text follows."""
 
 
+def guest_environment(hash_seed: int) -> dict[str, str]:
+    """What a server's interpreter has to find in its environment.
+
+    Symbols are bound at once: bound at first use, each would be so again in every fork.
+    """
+    return {"PYTHONHASHSEED": str(hash_seed), "LANG": "C.UTF-8", "LD_BIND_NOW": "1"}
+
+
 def random_uid_base() -> int:
     """The start of a range of user ids that other runs on this host are unlikely to have.
 

@@ -272,9 +272,6 @@ def _trace(error: BaseException) -> list[str]:
 
 def answer(sock: socket.socket, job: dict[str, Any]) -> None:
     """The child's main function: run the program, serve its functions, and end."""
-    for stream in (sys.stdout, sys.stderr):
-        # what it printed is wanted even where it is killed
-        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     session = Session(
         sock, handles=job["kind"] == "class", reply_bytes=int(job["limits"]["reply_bytes"])
     )

@@ -21,6 +21,7 @@ import os
 import signal
 import socket
 import struct
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -178,6 +179,9 @@ def _live(
     for number in (signal.SIGCHLD, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     descriptor = _keep_only(line)
+    for stream in (sys.stdout, sys.stderr):
+        # what a program printed is wanted even where it is killed
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
         confinement.settle(slot)
         _try_out(confinement, uid)
