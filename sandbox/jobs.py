@@ -89,6 +89,8 @@ class TestReport(_Frozen):
     line: int = 0
     file: int = 0
     counts: bool = True
+    vouched: bool = False
+    """Whether it rests on nothing but the word of the candidate's own objects."""
 
 
 class Report(_Frozen):

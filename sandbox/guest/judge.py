@@ -7,15 +7,17 @@ is one object: a list of results, the breaches it saw, and whether the tests the
 from __future__ import annotations
 
 import ast
+import builtins
+import contextlib
 import random
 import socket
 import sys
 import traceback
 import types
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
-from . import asserts, remote
+from . import asserts, buffers, remote
 
 _DETAIL_LIMIT = 1500
 
@@ -30,6 +32,8 @@ class Result:
     line: int = 0
     file: int = 0
     counts: bool = True
+    vouched: bool = False
+    """Whether it rests on nothing but the word of the candidate's own objects."""
 
 
 @dataclass(slots=True)
@@ -64,12 +68,31 @@ class Bench:
             handles=is_class,
             mutates=job["mutates"],
         )
-        make = remote.RemoteClass if is_class else remote.RemoteFunction
+        self.is_class = is_class
         self.prelude = _prelude(job["prelude"])
-        stubs = _stubs(job["prelude"])
-        names = [name for name in (job["entry_point"], *stubs) if name]
-        self.entries: dict[str, Any] = {name: make(self.candidate, name) for name in names}
+        self.names = [job["entry_point"], *_stubs(job["prelude"], is_class)]
+        self.entries: dict[str, Any] = {}
+        if not is_class:
+            self.entries = {
+                name: remote.RemoteFunction(self.candidate, name) for name in self.names if name
+            }
+        self.theirs = remote.RemoteModule(self.candidate, values=is_class)
         self.candidate.know_exceptions(self.prelude)
+
+    def meet(self) -> None:
+        """Waits for the program, and looks at its classes where they are what is tested."""
+        self.candidate.ready()
+        if self.is_class:
+            found = {name: self._find(name) for name in dict.fromkeys(self.names) if name}
+            self.entries = {name: value for name, value in found.items() if value is not None}
+
+    def _find(self, name: str) -> Any:
+        try:
+            return self.theirs.get(name)
+        except AttributeError:
+            if name == self.job["entry_point"]:
+                raise
+            return None
 
     @property
     def entry(self) -> Any:
@@ -84,8 +107,22 @@ class Bench:
         """Makes `from MODULE import entry_point` in a test file yield the candidate's proxy."""
         module = types.ModuleType(self.job["module"])
         module.__dict__.update({**self.prelude, **self.entries})
+        module.__dict__["__getattr__"] = self._their_name
         module.__file__ = f"{self.job['module']}.py"
         sys.modules[self.job["module"]] = module
+
+    def _their_name(self, name: str) -> Any:
+        """A name that tests import and the prompt lacks: the candidate's own."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self.theirs.get(name)
+
+    def fill(self, namespace: dict[str, Any], source: str) -> None:
+        """Adds the candidate's classes and functions that tests of a class use by bare name."""
+        for name in asserts.unbound(source) if self.is_class else ():
+            if name not in namespace and not hasattr(builtins, name):
+                with contextlib.suppress(Exception):
+                    namespace[name] = self.theirs.get(name)
 
     def explain(self, error: BaseException) -> tuple[str, str]:
         """Outcome and detail of an exception that ended a test."""
@@ -93,7 +130,7 @@ class Bench:
             return {"timeout": "timeout", "protocol": "protocol"}.get(
                 error.reason, "crash"
             ), error.detail
-        if isinstance(error, remote.NotBuiltinError):
+        if isinstance(error, (remote.NotBuiltinError, buffers.NoNumpyError)):
             return "failed", str(error)
         if isinstance(error, AssertionError) and not hasattr(error, "__remote__"):
             return "failed", _comparison(error)
@@ -125,8 +162,8 @@ def _prelude(source: str) -> dict[str, Any]:
     return {name: value for name, value in namespace.items() if not name.startswith("__")}
 
 
-def _stubs(source: str) -> list[str]:
-    """Functions that the prompt leaves without a body, so that the program has to define them."""
+def _stubs(source: str, classes: bool) -> list[str]:
+    """What the prompt leaves without a body, so that the program has to define it."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
@@ -134,9 +171,15 @@ def _stubs(source: str) -> list[str]:
     return [
         node.name
         for node in tree.body
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-        and all(_says_nothing(statement) for statement in node.body)
+        if _is_stub(node)
+        or (classes and isinstance(node, ast.ClassDef) and any(map(_is_stub, node.body)))
     ]
+
+
+def _is_stub(node: ast.stmt) -> TypeGuard[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and all(
+        _says_nothing(statement) for statement in node.body
+    )
 
 
 def _says_nothing(statement: ast.stmt) -> bool:
@@ -151,6 +194,15 @@ def _run_asserts(bench: Bench, number: int, test: dict[str, Any]) -> None:
     candidate = bench.candidate
     recorder = asserts.Recorder(calls=lambda: candidate.calls, explain=bench.explain)
     bench.install_module()
+    namespace = bench.namespace("tests")
+    prepare = None
+    if bench.is_class:
+        from . import identity
+
+        identity.install()
+        prepare = identity.rewrite
+        bench.fill(namespace, test["source"])
+        recorder.word = candidate.word
     try:
         asserts.run(
             test["source"],
@@ -158,9 +210,10 @@ def _run_asserts(bench: Bench, number: int, test: dict[str, Any]) -> None:
             function=test["function"],
             candidate=bench.entry,
             entry_names=bench.entries,
-            namespace=bench.namespace("tests"),
+            namespace=namespace,
             recorder=recorder,
             mutates=bench.job["mutates"],
+            prepare=prepare,
         )
     except Exception as error:
         bench.report.broken = f"{test['filename']} can't be run: {describe(error)}"
@@ -174,7 +227,11 @@ def _run_asserts(bench: Bench, number: int, test: dict[str, Any]) -> None:
             continue
         outcome = place.outcome or "error"
         detail = place.detail or ("" if place.outcome else "not reached")
-        results.append(Result(place.text, outcome, detail, place.line, number, place.counts))
+        results.append(
+            Result(
+                place.text, outcome, detail, place.line, number, place.counts, bool(place.vouched)
+            )
+        )
 
 
 def _run_stdio(bench: Bench, number: int, test: dict[str, Any]) -> None:
@@ -210,7 +267,7 @@ def judge(job: dict[str, Any], sock: socket.socket) -> dict[str, Any]:
     report = bench.report
     if job["kind"] != "program":
         try:
-            bench.candidate.ready()
+            bench.meet()
         except BaseException as error:
             outcome, detail = bench.explain(error)
             report.results.append(Result("import", outcome, detail, 0, 0, False))
@@ -230,9 +287,29 @@ def judge(job: dict[str, Any], sock: socket.socket) -> dict[str, Any]:
     return _close(bench)
 
 
+def _examine(bench: Bench) -> None:
+    """Takes the candidate's objects at their word only where that word tells things apart."""
+    results = bench.report.results
+    counted = [result for result in results if result.counts and result.outcome == "passed"]
+    vouched = [result for result in counted if result.vouched]
+    if not vouched and not bench.candidate.witness.was_believed:
+        return
+    try:
+        why = bench.candidate.witness.examine()
+    except BaseException as error:
+        why = f"asked whether its objects equal others, it gave no answer: {error}"
+    if not why and vouched == counted and not bench.candidate.witness.discerning:
+        why = "every assertion rests on the word of the candidate's own objects"
+    if why:
+        results.append(Result("objects", "failed", why, 0, 0, False))
+
+
 def _close(bench: Bench) -> dict[str, Any]:
     """The report, with what the conversation as a whole says."""
-    report, lost = bench.report, bench.candidate.lost
+    report = bench.report
+    if bench.is_class and bench.candidate.lost is None:
+        _examine(bench)
+    lost = bench.candidate.lost
     report.breaches.update(bench.candidate.breaches)
     if lost is not None and lost.reason == "gone":
         report.gone = True
