@@ -35,6 +35,12 @@ def encode(value: object) -> object | None:
             return None
         body = base64.b64encode(numpy.ndarray.tobytes(value)).decode()
         return {"N": [value.dtype.str, list(numpy.shape(value)), body]}  # type: ignore[attr-defined]
+    if kind is numpy.dtype or isinstance(value, numpy.dtype):
+        text = value.str  # type: ignore[attr-defined]
+        return {"P": [False, text]} if _DTYPE.fullmatch(text) else None
+    if kind is type and issubclass(value, numpy.generic):  # type: ignore[arg-type]
+        name = value.__name__  # type: ignore[attr-defined]
+        return {"P": [True, name]} if getattr(numpy, name, None) is value else None
     if kind.__module__ == "numpy" and issubclass(kind, numpy.generic):
         if getattr(numpy, kind.__name__, None) is not kind:
             return None
@@ -43,6 +49,38 @@ def encode(value: object) -> object | None:
             return None
         return {"N": [made.dtype.str, None, base64.b64encode(made.tobytes()).decode()]}
     return None
+
+
+def is_array(value: object) -> bool:
+    """Whether a value is an array or scalar of numpy's, of whatever kind."""
+    numpy: Any = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, (numpy.ndarray, numpy.generic))
+
+
+def _numpy() -> Any:
+    try:
+        import numpy
+    except ImportError:
+        raise NoNumpyError("returned an array, and the tests' side has no numpy") from None
+    return numpy
+
+
+def element_type(body: Any) -> Any:
+    """An element type of numpy's, or the class of its scalars.
+
+    Raises:
+        WireError: malformed.
+        NoNumpyError: there is no numpy in this process.
+    """
+    is_class, name = body
+    numpy = _numpy()
+    if is_class is True and type(name) is str:
+        found = getattr(numpy, name, None)
+        if isinstance(found, type) and issubclass(found, numpy.generic):
+            return found
+    elif type(name) is str and _DTYPE.fullmatch(name):
+        return numpy.dtype(name)
+    raise wire.WireError("no such element type")
 
 
 def numpy_array(body: Any) -> Any:
@@ -61,10 +99,7 @@ def numpy_array(body: Any) -> Any:
     if not all(type(side) is int and 0 <= side < _SIDE for side in sides):
         raise wire.WireError("an array has no such shape")
     raw = base64.b64decode(data, validate=True)
-    try:
-        import numpy
-    except ImportError:
-        raise NoNumpyError("returned an array, and the tests' side has no numpy") from None
+    numpy = _numpy()
     kind = numpy.dtype(dtype)
     if kind.hasobject or kind.itemsize * math.prod(sides) != len(raw):
         raise wire.WireError("an array has not as many bytes as its shape says")

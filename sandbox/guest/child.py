@@ -51,6 +51,7 @@ class Session:
                 "X": lambda body: self._errors.make(body, self._decode.sequence(body[2])),
                 "Y": lambda classes: self._errors.kind(classes),
                 "N": buffers.numpy_array,
+                "P": buffers.element_type,
                 "A": lambda body: _ready(self._decode(body)),
             }
         )

@@ -33,7 +33,9 @@ class Lent:
         Raises:
             KeyError: nothing has.
         """
-        return self._objects[number] if type(number) is int else {}[number]
+        if type(number) is not int:
+            raise KeyError(str(number)[:100])
+        return self._objects[number]
 
     def encode(self, value: Any) -> object | None:
         """What is sent for a thing of the test's; `None` if it can't be lent."""

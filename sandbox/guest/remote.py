@@ -103,6 +103,7 @@ class Remote:
             "L": self._returned,
             "C": self._mirrors.mirror,
             "N": buffers.numpy_array,
+            "P": buffers.element_type,
             "u": self._unencodable,
         }
         if handles:
@@ -244,15 +245,15 @@ class Remote:
             values = self._arguments(arguments)
             if "kind" in more:
                 return self._own_kind(more["kind"], values)
-            attributes = {str(key): self._decode(item) for key, item in more["d"].items()}
+            attributes = {str(key): self._decode(item) for key, item in more.get("d", {}).items()}
             lines = [str(line)[:300] for line in trace][:20]
             raised = self._build_exception(classes, values, text)
             raised.__dict__.update(
                 {key: item for key, item in attributes.items() if not key.startswith("__")}
             )
-            if more["from"] is not None:
+            if more.get("from") is not None:
                 raised.__cause__ = self._nested(more["from"])
-            elif more["in"] is not None:
+            elif more.get("in") is not None:
                 raised.__context__ = self._nested(more["in"])
         except NotBuiltinError:
             raise wire.WireError("an exception is malformed: no builtin value") from None
@@ -404,7 +405,7 @@ class Remote:
         if not isinstance(value, type):
             with contextlib.suppress(TypeError):
                 return self.encode(wire.plain(value))
-        if kind.__module__ == "numpy":
+        if buffers.is_array(value):
             raise TypeError(f"a {kind.__name__} of this kind can't be sent to the candidate")
         lent = self._lent.encode(value)
         if lent is None:

@@ -398,7 +398,7 @@ FRAMES = [
     Hack(
         name="an awaitable of its own making",
         idea="replies with an awaitable of an iterator of a liar",
-        program=_replies('\'{"A": {"I": 5}}\''),
+        program=_replies('\'{"A": ["v", {"I": [5, "iterator"]}]}\''),
         outcomes=_WRONG,
     ),
     Hack(
@@ -406,8 +406,8 @@ FRAMES = [
         idea="replies with an iterator and answers its steps with exceptions that end loops",
         program=_instead(
             """
-            if message["o"] == "call": reply({"I": 7})
-            else: frame({"r": call, "x": [[["StopIteration", 0]], [], "", [], None, 0]})
+            if message["o"] == "call": reply({"I": [7, "iterator"]})
+            else: frame({"r": call, "x": [[["StopIteration", 0, ""]], [], "", [], None, 0, {}]})
             """
         ),
         exam=SORTS,
@@ -467,7 +467,8 @@ FRAMES = [
         program=_instead(
             """
             names = ["exec", "print", "open", "__import__", "exit", "type", "__build_class__"]
-            frame({"r": call, "x": [[[n, 0] for n in names], ["passed"], "t", [], None, 0]})
+            kinds = [[n, 0, "builtins"] for n in names]
+            frame({"r": call, "x": [kinds, ["passed"], "t", [], None, 0, {}]})
             """
         ),
         outcomes=ends("error"),
@@ -497,7 +498,8 @@ FRAMES = [
         name="claims to be out of memory",
         idea="an exception that says that the machine was at fault, not the program",
         program=_instead(
-            'frame({"r": call, "x": [[["MemoryError", 0]], [], "infra: retry", [], 12, 0]})'
+            'frame({"r": call, "x": '
+            '[[["MemoryError", 0, ""]], [], "infra: retry", [], 12, 0, {}]})'
         ),
         outcomes=ends("memory"),
     ),
@@ -599,9 +601,14 @@ CLASSES = [
         idea="the same handle for everything, with numbers that are negative, huge or no numbers",
         program=_instead(
             """
-            if message["o"] == "call": reply({"h": [-1 if call % 2 else 1 << 60, "Stack", True]})
+            if message["o"] == "name": reply({"t": ["class", {"C": 3}]})
+            elif message["o"] == "describe":
+                reply({"o": {"name": "Stack", "module": "m", "qualname": "Stack", "doc": None,
+                             "exception": False, "bases": [], "names": [], "fields": None,
+                             "abstract": [], "special": ["__len__", "__iter__", "__call__"]}})
+            elif message["o"] == "call": reply({"h": [-1 if call % 2 else 1 << 60, 3]})
             elif message["o"] in ("len", "hash"): reply(-5)
-            else: reply({"h": [0, "x" * 1000, False]})
+            else: reply({"h": [0, 3]})
             """
         ),
         exam=STACK,
