@@ -10,6 +10,7 @@ import ast
 import builtins
 import contextlib
 import random
+import re
 import socket
 import sys
 import traceback
@@ -113,8 +114,9 @@ class Bench:
 
     def _their_name(self, name: str) -> Any:
         """A name that tests import and the prompt lacks: the candidate's own."""
-        if name.startswith("__"):
-            raise AttributeError(name)
+        named = self.is_class or re.search(rf"\b{re.escape(name)}\b", self.job["prelude"])
+        if name.startswith("__") or not named:
+            raise AttributeError(f"the prompt says nothing of {name!r}")
         return self.theirs.get(name)
 
     def fill(self, namespace: dict[str, Any], source: str) -> None:
@@ -290,6 +292,8 @@ def judge(job: dict[str, Any], sock: socket.socket) -> dict[str, Any]:
 def _examine(bench: Bench) -> None:
     """Takes the candidate's objects at their word only where that word tells things apart."""
     results = bench.report.results
+    if bench.report.broken or any(result.outcome not in ("passed", "skipped") for result in results):
+        return
     counted = [result for result in results if result.counts and result.outcome == "passed"]
     vouched = [result for result in counted if result.vouched]
     if not vouched and not bench.candidate.witness.was_believed:

@@ -73,6 +73,19 @@ def _instead(answer: str) -> str:
     return f"{_TALK}\ndef answer(message):\n{lines}\n{_TAKE_OVER}"
 
 
+def _in_place_of_a_class(answer: str) -> str:
+    """A program that first gives a sound account of a class `Stack`, and then answers itself."""
+    start = """
+        if message["o"] == "name": return reply({"t": ["class", {"C": 3}]})
+        if message["o"] == "describe":
+            special = ["__len__", "__iter__", "__call__", "__contains__", "__bool__", "__gt__"]
+            return reply({"o": {"name": "Stack", "module": "m", "qualname": "Stack", "doc": None,
+                                "exception": False, "bases": [], "names": [], "fields": None,
+                                "abstract": [], "special": special}})
+        """
+    return _instead(textwrap.dedent(start) + textwrap.dedent(answer))
+
+
 def _replies(value: str) -> str:
     """A program that answers each call with this value, as it is on the wire."""
     return _instead(f'body(\'{{"r": %d, "v": %s}}\' % (call, {value}))')
@@ -391,7 +404,7 @@ FRAMES = [
         name="a handle of its own making",
         idea="replies with a handle, or one in a list, to the tests of a function",
         program=_instead(
-            'reply({"h": [1, "int", True]} if call == 1 else [{"h": [1, "int", True, 6]}])'
+            'reply({"h": [1, 3]} if call == 1 else [{"h": [1, 3, 6]}])'
         ),
         outcomes=_BREACH,
     ),
@@ -599,14 +612,9 @@ CLASSES = [
     Hack(
         name="class: handles that lie about numbers",
         idea="the same handle for everything, with numbers that are negative, huge or no numbers",
-        program=_instead(
+        program=_in_place_of_a_class(
             """
-            if message["o"] == "name": reply({"t": ["class", {"C": 3}]})
-            elif message["o"] == "describe":
-                reply({"o": {"name": "Stack", "module": "m", "qualname": "Stack", "doc": None,
-                             "exception": False, "bases": [], "names": [], "fields": None,
-                             "abstract": [], "special": ["__len__", "__iter__", "__call__"]}})
-            elif message["o"] == "call": reply({"h": [-1 if call % 2 else 1 << 60, 3]})
+            if message["o"] == "call": reply({"h": [-1 if call % 2 else 1 << 60, 3]})
             elif message["o"] in ("len", "hash"): reply(-5)
             else: reply({"h": [0, 3]})
             """
@@ -617,10 +625,10 @@ CLASSES = [
     Hack(
         name="class: dressed values that are none",
         idea="a handle that brings a value along: a set, a handle, a bool, two values",
-        program=_instead(
+        program=_in_place_of_a_class(
             """
-            dress = [True, {"s": []}, {"h": [1, "x", True]}, None, [1]][call % 5]
-            reply({"h": [1, "int", True, dress]})
+            dress = [True, {"s": []}, {"h": [1, 3]}, None, [1]][call % 5]
+            reply({"h": [1, 3, dress]})
             """
         ),
         exam=STACK,
@@ -649,10 +657,9 @@ CLASSES = [
     Hack(
         name="class: classes that are none",
         idea="exception classes with impossible bases and names, types that are functions",
-        program=_instead(
+        program=_in_place_of_a_class(
             """
-            reply([{"T": "print"}, {"E": [["bool", 1], ["int", 2]]}, {"E": []},
-                   {"E": [["A\\\\0", 3]]}][call % 4])
+            reply([{"T": "print"}, {"C": {"C": 3}}, {"C": []}, {"X": [["A\\\\0", 3, ""]]}][call % 4])
             """
         ),
         exam=STACK,
@@ -661,9 +668,9 @@ CLASSES = [
     Hack(
         name="class: always true on the wire",
         idea="answers true to every question but construction, and one to every number",
-        program=_instead(
+        program=_in_place_of_a_class(
             """
-            if message["o"] == "call": reply({"h": [1, "Stack", True]})
+            if message["o"] == "call": reply({"h": [1, 3]})
             elif message["o"] in ("len", "hash"): reply(1)
             elif message["o"] == "iter": reply([3])
             else: reply(True)
