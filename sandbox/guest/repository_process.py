@@ -26,7 +26,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 _DETAIL = 3000
-_LONGEST_ID = 4000
 _WATCHED = ("_pytest", "pluggy", "pytest", "unittest", "hypothesis")
 _BUILTINS = (
     "AssertionError", "BaseException", "Exception", "KeyboardInterrupt", "SystemExit", "TypeError",
@@ -283,7 +282,7 @@ class Guard:
         return ""
 
 
-def reporter(emit: Emit, guard: Guard, places: Places) -> types.ModuleType:
+def reporter(emit: Emit, guard: Guard, places: Places, tree: str) -> types.ModuleType:
     """The plug-in that tells what happens, and what was seen besides of each step."""
     import pytest
 
@@ -291,6 +290,9 @@ def reporter(emit: Emit, guard: Guard, places: Places) -> types.ModuleType:
     seen: dict[str, str] = {}
     told: set[str] = set()
     subreport = getattr(sys.modules.get("_pytest.subtests"), "SubtestReport", None)
+
+    def explained(report: Any) -> str:
+        return "" if report.passed else str(report.longrepr).replace(f"{tree}/", "")[-_DETAIL:]
 
     def look(*sayings: str) -> None:
         for said in sayings:
@@ -311,7 +313,7 @@ def reporter(emit: Emit, guard: Guard, places: Places) -> types.ModuleType:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collectreport(report: Any) -> None:
         if report.failed:
-            emit("uncollected", report.nodeid[:_LONGEST_ID], str(report.longrepr)[-_DETAIL:])
+            emit("uncollected", report.nodeid, explained(report))
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(session: Any) -> None:
@@ -348,7 +350,7 @@ def reporter(emit: Emit, guard: Guard, places: Places) -> types.ModuleType:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(report: Any) -> None:
-        detail = "" if report.passed else str(report.longrepr)[-_DETAIL:]
+        detail = explained(report)
         if subreport is not None and isinstance(report, subreport):
             emit("part", report.nodeid, report.outcome, detail)
             return
@@ -408,7 +410,7 @@ def start() -> None:
     sys.modules["__main__"] = types.ModuleType("__main__")
     watch_hypothesis = hypothesis_guard(places)
     guard = Guard(places, machinery(), watch_hypothesis)
-    plugin = reporter(emit, guard, places)
+    plugin = reporter(emit, guard, places, settings["tree"])
     # none of this file's functions stands in a file, and all of them are hooks or held by hooks
     for value in [*vars(plugin).values(), *_functions()]:
         if isinstance(value, types.FunctionType):
@@ -447,8 +449,7 @@ def _import_machinery() -> None:
     for _, name, _ in pkgutil.iter_modules(_pytest.__path__, "_pytest."):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    for name in ("hypothesis", "hypothesis.internal.conjecture.engine", "hypothesis.stateful",
-                 "_hypothesis_pytestplugin"):  # fmt: skip
+    for name in ("hypothesis", "hypothesis.internal.conjecture.engine", "hypothesis.stateful"):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
 

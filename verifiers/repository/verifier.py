@@ -12,7 +12,6 @@ from pathlib import PurePosixPath
 from pydantic import BaseModel, ConfigDict
 
 from sandbox.base import Sandbox
-from sandbox.guest.repository import TREE
 from sandbox.jobs import Job, Limits, Report
 from sandbox.outcome import Outcome
 from sandbox.suite import Status, SuiteReport, SuiteTest, order
@@ -247,6 +246,7 @@ class RepositoryVerifier:
         return [
             "-c", own.file or "/dev/null",
             "--rootdir", ".",
+            "--confcutdir", ".",
             "-o", "addopts=",
             *_ARGUMENTS,
             "-p", "_hypothesis_pytestplugin",
@@ -276,7 +276,7 @@ class RepositoryVerifier:
             outcome=outcome,
             reward=_reward(passed, wanted, kept, outcome) if believed else 0.0,
             tests=results,
-            detail=detail.replace(f"/{TREE}/", "/"),
+            detail=detail,
             trust="in-process",
             isolation=report.isolation,
             reduced=self.sandbox.reduced,
