@@ -37,6 +37,22 @@ _ENVIRONMENT = {
 _KILL_ROUNDS = 50
 
 
+@dataclass(frozen=True, slots=True)
+class Furnishing:
+    """What one child finds in its folder, in place of an empty folder that is all its own.
+
+    Attributes:
+        fill: puts it there, in the child, before that gives up its identity; called with the
+            folder and the user id that the child will have.
+        read: paths that the child may read besides.
+        write: paths that it may write to, in place of its folder.
+    """
+
+    fill: Callable[[str, int], None]
+    read: tuple[str, ...]
+    write: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class Confinement:
     """How this server confines its children.
@@ -100,6 +116,7 @@ class Confinement:
         keep: Iterable[int],
         stdio: tuple[int, int, int],
         body: Callable[[], None],
+        furnishing: Furnishing | None = None,
     ) -> int:
         """Forks a child that locks itself down and then runs `body`.
 
@@ -111,6 +128,7 @@ class Confinement:
             stdio: descriptors to become 0, 1 and 2; -1 for /dev/null, opened for this child alone:
                 who shares an open file shares its flags, too.
             body: runs locked down; the child ends with status 0 when it returns.
+            furnishing: of the child's folder; empty and writable if not given.
 
         Returns:
             The child's process id.
@@ -125,7 +143,7 @@ class Confinement:
             return pid
         status = 70
         try:
-            self._enter(slot, uid, limits, keep, stdio)
+            self._enter(slot, uid, limits, keep, stdio, furnishing)
             status = 71
             body()
             status = 0
@@ -168,6 +186,7 @@ class Confinement:
         limits: Rlimits,
         keep: Iterable[int],
         stdio: tuple[int, int, int],
+        furnishing: Furnishing | None,
     ) -> None:
         # the plain functions: `signal.signal` makes enumerations, which costs a tenth of a fork
         for number in (signal.SIGCHLD, signal.SIGINT):
@@ -177,7 +196,7 @@ class Confinement:
         null = os.open(os.devnull, os.O_RDWR)
         for target, source in enumerate(stdio):
             os.dup2(null if source < 0 else source, target)
-        ruleset = self._rulesets.get(slot)
+        ruleset = None if furnishing else self._rulesets.get(slot)
         kept = sorted({*keep, *(() if ruleset is None else (ruleset,))})
         first = 3
         for descriptor in kept:
@@ -187,7 +206,9 @@ class Confinement:
         folder = self.slot_folder(slot)
         if self.identity == "userns":
             self._own_namespaces(folder)
-        elif self.identity == "uids":
+        if furnishing is not None:
+            furnishing.fill(folder, uid)
+        if self.identity == "uids":
             os.setgroups([])
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)
@@ -200,7 +221,10 @@ class Confinement:
         os.environ["HOME"] = os.environ["TMPDIR"] = folder
         limits.apply()
         if "landlock" in self.layers:
-            if ruleset is None:
+            if furnishing is not None:
+                read = (*self.read, *furnishing.read)
+                ruleset = lockdown.landlock_ruleset(read, furnishing.write, self.listed)
+            elif ruleset is None:
                 ruleset = lockdown.landlock_ruleset(self.read, (folder,), self.listed)
             lockdown.restrict(ruleset, self._filter, self.layers)
             os.close(ruleset)

@@ -265,6 +265,10 @@ def _short(text: str) -> str:
 def judge(job: dict[str, Any], sock: socket.socket) -> dict[str, Any]:
     """Runs every test of the job against the candidate behind `sock`."""
     random.seed(job["seed"])
+    if job["kind"] == "repository":
+        from . import repository_judge
+
+        return repository_judge.judge(job, sock)
     bench = Bench(job, sock)
     report = bench.report
     if job["kind"] != "program":

@@ -58,7 +58,7 @@ def _server(
         return JudgeServer(link, confinement, heavy=config["heavy"])
     from .zygote import Zygote
 
-    return Zygote(link, confinement)
+    return Zygote(link, confinement, config.get("libraries", ""))
 
 
 def _prepare(config: dict[str, Any]) -> socket.socket:

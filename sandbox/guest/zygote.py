@@ -16,13 +16,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from . import child, kernel, runner
+from . import child, kernel, repository, runner
 from .confine import Confinement
 from .limits import address_space, ended, oom_kills, ran_out_of_cpu, rlimits, whole_seconds
 from .loop import Loop
 
 _TAIL = 4096
 _GRACE_SECONDS = 2.0
+_HELPED = frozenset({"program", "repository"})
+"""Kinds of job for which a trusted helper starts the confined process, and cleans up after it."""
 
 
 @dataclass(slots=True)
@@ -44,8 +46,9 @@ class _Run:
 class Zygote:
     """Starts programs and reports how they ended."""
 
-    def __init__(self, link: socket.socket, confinement: Confinement) -> None:
+    def __init__(self, link: socket.socket, confinement: Confinement, libraries: str = "") -> None:
         self._confinement = confinement
+        self._libraries = libraries
         self._runs: dict[int, _Run] = {}
         self._loop = Loop(
             link,
@@ -79,7 +82,7 @@ class Zygote:
             ooms = oom_kills()
             started = time.monotonic()
             body = self._body(job, descriptor, uid)
-            if job["kind"] == "program":
+            if job["kind"] in _HELPED:
                 pid = os.fork()
                 if pid == 0:
                     _only_keep(descriptor)
@@ -115,7 +118,17 @@ class Zygote:
                 socket.socket(fileno=descriptor), job, self._confinement, uid, self._base_bytes
             )
 
-        return run_program if job["kind"] == "program" else answer
+        def run_suite() -> None:
+            repository.serve(
+                socket.socket(fileno=descriptor),
+                job,
+                self._confinement,
+                uid,
+                self._base_bytes,
+                self._libraries,
+            )
+
+        return {"program": run_program, "repository": run_suite}.get(job["kind"], answer)
 
     def _read(self, run: _Run) -> None:
         try:
@@ -137,7 +150,7 @@ class Zygote:
         """Makes a run's process end, unless it ends by itself: what it dies of names the outcome.
 
         A process that dies closes its socket a moment before it can be waited for, so one that
-        hung up is given time. A program's runner cleans up and goes by itself.
+        hung up is given time. A helper cleans up and goes by itself.
         """
 
         def kill() -> None:
@@ -146,9 +159,9 @@ class Zygote:
                 with contextlib.suppress(OSError):
                     os.kill(run.pid, signal.SIGKILL)
 
-        if run.job["kind"] == "program":
+        if run.job["kind"] in _HELPED:
             run.stopped = True
-        if hung_up or run.job["kind"] == "program":
+        if hung_up or run.job["kind"] in _HELPED:
             self._loop.at(run.pid, _GRACE_SECONDS, kill)
         else:
             kill()
