@@ -113,6 +113,23 @@ def rejected(outcome: Outcome, detail: str, *, isolation: str, reduced: bool) ->
     return Verdict(outcome=outcome, reward=0.0, detail=detail, isolation=isolation, reduced=reduced)
 
 
+def refused(reason: str, *, isolation: str, reduced: bool) -> Verdict:
+    """The verdict where the tests need the program's own process and that is not allowed."""
+    why = (
+        f"{reason}; such tests run in the program's own process, which could fool them: "
+        "--allow-in-process accepts that"
+    )
+    return Verdict(
+        outcome=Outcome.ERROR,
+        reward=0.0,
+        detail=why,
+        broken=why,
+        trust="in-process",
+        isolation=isolation,
+        reduced=reduced,
+    )
+
+
 def reward(results: Sequence[TestResult], *, passed: bool) -> float:
     """The weighted share of tests passed, among those that consult the candidate.
 
