@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 _DETAIL = 3000
+_PROPERTIES = "_hypothesis_pytestplugin"
 _WATCHED = ("_pytest", "pluggy", "pytest", "unittest", "hypothesis")
 _BUILTINS = (
     "AssertionError", "BaseException", "Exception", "KeyboardInterrupt", "SystemExit", "TypeError",
@@ -416,7 +417,9 @@ def start() -> None:
         if isinstance(value, types.FunctionType):
             places.add(value)
     gc.collect()
-    status = int(pytest.main(settings["arguments"], plugins=[plugin]))
+    # as an object, since pytest warns of a plug-in by name that was imported before
+    properties = sys.modules[_PROPERTIES]
+    status = int(pytest.main(settings["arguments"], plugins=[properties, plugin]))
     emit("exit", str(status))
     with contextlib.suppress(BaseException):
         output.flush()
@@ -449,7 +452,8 @@ def _import_machinery() -> None:
     for _, name, _ in pkgutil.iter_modules(_pytest.__path__, "_pytest."):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    for name in ("hypothesis", "hypothesis.internal.conjecture.engine", "hypothesis.stateful"):
+    for name in ("hypothesis", "hypothesis.internal.conjecture.engine", "hypothesis.stateful",
+                 _PROPERTIES):  # fmt: skip
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
 

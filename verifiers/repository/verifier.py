@@ -249,7 +249,6 @@ class RepositoryVerifier:
             "--confcutdir", ".",
             "-o", "addopts=",
             *_ARGUMENTS,
-            "-p", "_hypothesis_pytestplugin",
             f"--hypothesis-seed={seed}",
             *plugins,
             *own.arguments,
