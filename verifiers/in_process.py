@@ -21,7 +21,7 @@ from .verdict import TestResult, Verdict, reward
 _SUITE_SECONDS = 10.0
 """Cpu time on top of the program's, for pytest's start and the tests' own work."""
 
-_ANYTHING = '''
+_ANYTHING = """
 class _Kind(type):
     def __getattr__(cls, name):
         if name.startswith("__"):
@@ -33,10 +33,10 @@ def __getattr__(name):
     if name.startswith("__"):
         raise AttributeError(name)
     return _Kind(name, (), {})
-'''
+"""
 """A module with every name, by which a test file is collected before any candidate is seen."""
 
-_ASSERTS = '''
+_ASSERTS = """
 import {module}
 
 SOURCE = {source!r}
@@ -47,7 +47,7 @@ def test_asserts():
     exec(compile(SOURCE, {filename!r}, "exec"), names)
     if {function!r}:
         names[{function!r}](names[{entry_point!r}])
-'''
+"""
 """Assert-style tests as one pytest test."""
 
 

@@ -156,9 +156,7 @@ class _Look:
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
         arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
         for argument in arguments:
-            if argument.arg in _FIXTURES and (
-                node.name.startswith("test") or _is_fixture(node)
-            ):
+            if argument.arg in _FIXTURES and (node.name.startswith("test") or _is_fixture(node)):
                 return f"{_FIXTURES[argument.arg]} ({argument.arg})"
         return ""
 

@@ -51,9 +51,7 @@ def _forward(operation: str) -> Callable[..., Any]:
 
 def _call(self: Borrowed, *arguments: Any, **named: Any) -> Any:
     back: Back = object.__getattribute__(self, "__regreen_back__")
-    return back(
-        object.__getattribute__(self, "__regreen_number__"), "call", arguments, named
-    )
+    return back(object.__getattribute__(self, "__regreen_number__"), "call", arguments, named)
 
 
 _SPECIAL: dict[str, Callable[..., Any]] = {

@@ -30,6 +30,7 @@ _CAUSES = 5
 
 _COMPARISONS = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__")
 
+
 class Session:
     """One program and its conversation with the judge."""
 

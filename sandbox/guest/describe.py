@@ -10,7 +10,9 @@ from .operations import special
 
 _TRACEBACK_LINES = 12
 _NAMES = 1000
-_ABSTRACT = frozenset({"abc", "collections.abc", "numbers", "contextlib", "typing", "_collections_abc"})
+_ABSTRACT = frozenset(
+    {"abc", "collections.abc", "numbers", "contextlib", "typing", "_collections_abc"}
+)
 
 
 def is_own(kind: type) -> bool:

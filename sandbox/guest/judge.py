@@ -296,7 +296,9 @@ def judge(job: dict[str, Any], sock: socket.socket) -> dict[str, Any]:
 def _examine(bench: Bench) -> None:
     """Takes the candidate's objects at their word only where that word tells things apart."""
     results = bench.report.results
-    if bench.report.broken or any(result.outcome not in ("passed", "skipped") for result in results):
+    if bench.report.broken or any(
+        result.outcome not in ("passed", "skipped") for result in results
+    ):
         return
     counted = [result for result in results if result.counts and result.outcome == "passed"]
     vouched = [result for result in counted if result.vouched]

@@ -1,6 +1,6 @@
 """A pristine copy of a repository's files, taken once, before any candidate is seen.
 
-    RepositoryError
+RepositoryError
 """
 
 from __future__ import annotations

@@ -172,9 +172,7 @@ class RepositoryVerifier:
         kept: tuple[str, ...],
     ) -> Verdict:
         """Runs some of the tests again, changed so that they must fail."""
-        texts, trapped = set_traps(
-            self.snapshot, wanted or kept, secrets.token_hex(16), _TRAPS
-        )
+        texts, trapped = set_traps(self.snapshot, wanted or kept, secrets.token_hex(16), _TRAPS)
         if not trapped:
             return verdict
         canary = self._canary(texts)
@@ -306,9 +304,7 @@ def _reward(
     return min(max(0.0, turned - broken), _NOT_PASSED_CEILING)
 
 
-def _result(
-    name: str, test: SuiteTest | None, suite: SuiteReport, report: Report
-) -> TestResult:
+def _result(name: str, test: SuiteTest | None, suite: SuiteReport, report: Report) -> TestResult:
     """One expected test: passed only if it was reported so, by name, once."""
     if name in suite.twice:
         return TestResult(name=name, outcome=Outcome.FAILED, detail="was collected twice")
