@@ -187,10 +187,12 @@ class _Look:
     def _attribute(self, node: ast.Attribute) -> str:
         if node.attr in _INSIDE and self._comes_from_theirs(node.value):
             return f"looks inside the program's objects ({node.attr})"
-        function = self._kind == "function" and isinstance(node.value, ast.Name)
-        if function and node.value.id in self._names and node.attr not in _OF_FUNCTIONS:  # type: ignore[attr-defined]
-            if isinstance(node.ctx, ast.Load) and node.value.id[:1].islower():  # type: ignore[attr-defined]
-                return f"uses the function's attribute {node.attr}"
+        if self._kind != "function" or not isinstance(node.value, ast.Name):
+            return ""
+        name = node.value.id
+        is_function = name in self._names and name[:1].islower()
+        if is_function and node.attr not in _OF_FUNCTIONS and isinstance(node.ctx, ast.Load):
+            return f"uses the function's attribute {node.attr}"
         return ""
 
     def _assignment(self, node: ast.Assign) -> str:

@@ -24,22 +24,22 @@ class NoNumpyError(Exception):
     """An array of numpy's arrived, and there is no numpy here."""
 
 
-def encode(value: object) -> object | None:
+def encode(value: Any) -> object | None:
     """What is sent for an array; `None` if it is none, or of a kind that isn't sent."""
     kind = type(value)
     numpy: Any = sys.modules.get("numpy")
     if numpy is None or not hasattr(numpy, "ndarray"):
         return None
     if kind is numpy.ndarray:
-        if not _DTYPE.fullmatch(value.dtype.str):  # type: ignore[attr-defined]
+        if not _DTYPE.fullmatch(value.dtype.str):
             return None
         body = base64.b64encode(numpy.ndarray.tobytes(value)).decode()
-        return {"N": [value.dtype.str, list(numpy.shape(value)), body]}  # type: ignore[attr-defined]
+        return {"N": [value.dtype.str, list(numpy.shape(value)), body]}
     if kind is numpy.dtype or isinstance(value, numpy.dtype):
-        text = value.str  # type: ignore[attr-defined]
+        text = value.str
         return {"P": [False, text]} if _DTYPE.fullmatch(text) else None
-    if kind is type and issubclass(value, numpy.generic):  # type: ignore[arg-type]
-        name = value.__name__  # type: ignore[attr-defined]
+    if kind is type and issubclass(value, numpy.generic):
+        name = value.__name__
         return {"P": [True, name]} if getattr(numpy, name, None) is value else None
     if kind.__module__ == "numpy" and issubclass(kind, numpy.generic):
         if getattr(numpy, kind.__name__, None) is not kind:

@@ -178,8 +178,9 @@ class Session:
         number = id(value)
         self._objects[number] = value  # kept, so that the number stays its own
         if isinstance(value, type):
-            if value.__module__ == "builtins" and getattr(builtins, value.__name__, None) is value:
-                return {"T": value.__name__}
+            name = value.__name__
+            if value.__module__ == "builtins" and getattr(builtins, name, None) is value:
+                return {"T": name}
             return {"C": number}
         if isinstance(value, Exception):
             return {"X": self._exception(value)}

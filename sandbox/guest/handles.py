@@ -33,7 +33,11 @@ class Asks(Protocol):
 
     claims: int
     """How often an object's word was taken for whether something holds."""
-    witness: Witness
+
+    @property
+    def witness(self) -> Witness:
+        """Keeps what objects say of each other."""
+        ...
 
     def ask(
         self, operation: str, target: object, arguments: tuple[Any, ...], named: dict[str, Any]

@@ -20,11 +20,14 @@ def rewrite(tree: ast.Module) -> ast.Module:
 
     (Of those the recorder of assertions takes care; `is None` and the like stay.)
     """
-    return ast.fix_missing_locations(_Rewriter().visit(tree))
+    _Rewriter().visit(tree)
+    return ast.fix_missing_locations(tree)
 
 
 def install() -> None:
     """Makes the call known everywhere in this process, and teaches unittest and pytest to use it."""
+    if hasattr(builtins, _NAME):
+        return
     setattr(builtins, _NAME, same)
     import unittest
 
@@ -38,8 +41,8 @@ def install() -> None:
         if same(first, second):
             self.fail(self._formatMessage(msg, f"unexpectedly identical: {first!r}"))
 
-    unittest.TestCase.assertIs = is_same  # type: ignore[method-assign]
-    unittest.TestCase.assertIsNot = is_other  # type: ignore[method-assign]
+    case: Any = unittest.TestCase
+    case.assertIs, case.assertIsNot = is_same, is_other
     plain = pytest_rewrite.rewrite_asserts
 
     def rewrite_asserts(mod: ast.Module, *arguments: Any, **named: Any) -> None:

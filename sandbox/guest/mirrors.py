@@ -13,7 +13,7 @@ import contextlib
 import dataclasses
 import numbers
 from abc import ABC, ABCMeta
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from . import wire
@@ -249,14 +249,14 @@ class Mirrors:
 
 
 def _new(
-    kind: Callable[..., type], name: str, bases: tuple[type, ...], namespace: dict[str, Any]
+    kind: type[_Asking], name: str, bases: tuple[type, ...], namespace: dict[str, Any]
 ) -> type:
     _MAKING.append(True)
     try:
         try:
-            return kind.__new__(kind, name, bases, namespace)  # type: ignore[call-overload]
+            return kind.__new__(kind, name, bases, namespace)
         except TypeError:  # no order of bases, as told, is one
-            return kind.__new__(kind, name, bases[-1:], namespace)  # type: ignore[call-overload]
+            return kind.__new__(kind, name, bases[-1:], namespace)
     finally:
         _MAKING.pop()
 

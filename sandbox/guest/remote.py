@@ -19,7 +19,7 @@ from typing import Any
 from . import buffers, wire
 from .handles import Dressed, Handle, Opaque, dress, new_handle, number, undress
 from .lent import Lent
-from .mirrors import Mirror, MirrorException, Mirrored, Mirrors
+from .mirrors import Mirror, Mirrored, MirrorException, Mirrors
 from .witness import Witness, ends_a_test
 
 _CALLBACK_DEPTH = 50
@@ -319,7 +319,7 @@ class Remote:
                 return error
             for attempt in (values, [text]):
                 try:
-                    return known(*attempt)  # type: ignore[no-any-return]
+                    return known(*attempt)
                 except Exception:
                     continue
         return Thrown(f"{first}: {text}")
@@ -392,7 +392,7 @@ class Remote:
         if isinstance(value, Handle):
             return number(value)
         if kind is Mirror or kind is MirrorException:
-            return {"h": type.__getattribute__(value, "__dict__")["__regreen_source__"][1]}  # type: ignore[arg-type]
+            return {"h": type.__getattribute__(value, "__dict__")["__regreen_source__"][1]}
         if isinstance(value, RemoteFunction):
             return value._target
         if isinstance(value, BaseException):

@@ -155,9 +155,9 @@ def _from_assertion(trace: TracebackType | None) -> bool:
         if code.co_name.startswith("assert"):
             return True
         source = "".join(linecache.getlines(code.co_filename))
-        if source and "<regreen>" not in code.co_filename:
-            if any(first <= trace.tb_lineno <= last for first, last in _assertions(source)):
-                return True
+        own = source and "<regreen>" not in code.co_filename
+        if own and any(first <= trace.tb_lineno <= last for first, last in _assertions(source)):
+            return True
         trace = trace.tb_next
     return False
 

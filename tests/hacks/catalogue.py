@@ -93,7 +93,6 @@ class Exam:
             limits=Limits(**{**SHORT, **limits}),
         )
 
-
     async def judge(
         self, sandbox: Sandbox, program: str, limits: Mapping[str, Any], files: Mapping[str, str]
     ) -> Verdict:

@@ -403,9 +403,7 @@ FRAMES = [
     Hack(
         name="a handle of its own making",
         idea="replies with a handle, or one in a list, to the tests of a function",
-        program=_instead(
-            'reply({"h": [1, 3]} if call == 1 else [{"h": [1, 3, 6]}])'
-        ),
+        program=_instead('reply({"h": [1, 3]} if call == 1 else [{"h": [1, 3, 6]}])'),
         outcomes=_BREACH,
     ),
     Hack(
@@ -511,8 +509,7 @@ FRAMES = [
         name="claims to be out of memory",
         idea="an exception that says that the machine was at fault, not the program",
         program=_instead(
-            'frame({"r": call, "x": '
-            '[[["MemoryError", 0, ""]], [], "infra: retry", [], 12, 0, {}]})'
+            'frame({"r": call, "x": [[["MemoryError", 0, ""]], [], "infra: retry", [], 12, 0, {}]})'
         ),
         outcomes=ends("memory"),
     ),

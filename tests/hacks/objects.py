@@ -374,7 +374,7 @@ HACKS = [
         idea="a view of more bytes than a reply may have",
         program="def f(): return memoryview(bytearray(40 << 20))",
         exam=_FLAT,
-        outcomes=ends("protocol"),
+        outcomes=ends("protocol", "timeout"),
     ),
     Hack(
         name="a view that steps backwards",

@@ -55,7 +55,7 @@ def task(source: str, kind: str = "class", **fields: Any) -> PublicTask:
         tests: Any = PytestTests(source=text)
     else:
         tests = AssertTests(source=text)
-    return PublicTask(id="T/1", prompt="", entry_kind=kind, visible=(tests,), **given)  # type: ignore[arg-type]
+    return PublicTask(id="T/1", prompt="", entry_kind=kind, visible=(tests,), **given)
 
 
 APART = [
@@ -182,7 +182,8 @@ async def test_it_is_refused_unless_it_is_allowed(sandbox: LocalSandbox) -> None
     verdict = await judged(sandbox, SUBCLASSED, allow=False)
     assert (verdict.outcome, verdict.reward, verdict.trust) == (Outcome.ERROR, 0.0, "in-process")
     assert verdict.broken.startswith("test_solution.py, line 5: subclasses the candidate's Stack")
-    assert "--allow-in-process" in verdict.broken and verdict.tests == ()
+    assert "--allow-in-process" in verdict.broken
+    assert verdict.tests == ()
 
 
 async def test_a_subclass_is_judged_in_the_programs_process(sandbox: LocalSandbox) -> None:
@@ -192,7 +193,8 @@ async def test_a_subclass_is_judged_in_the_programs_process(sandbox: LocalSandbo
         "test_subclass[1]", "test_subclass[2]", "test_plain"
     ]  # fmt: skip
     wrong = await judged(sandbox, SUBCLASSED, STACK.replace("self.items.pop()", "2"))
-    assert wrong.outcome is Outcome.FAILED and wrong.trust == "in-process"
+    assert wrong.outcome is Outcome.FAILED
+    assert wrong.trust == "in-process"
     assert wrong.reward == pytest.approx(1 / 3)
 
 
@@ -206,15 +208,19 @@ async def test_asserts_are_judged_there_too(sandbox: LocalSandbox) -> None:
                                   "import pytest; pytest.skip('no', allow_module_level=True)"])  # fmt: skip
 async def test_leaving_early_is_no_pass_there(sandbox: LocalSandbox, line: str) -> None:
     verdict = await judged(sandbox, SUBCLASSED, f"{line}\n{STACK}")
-    assert not verdict.passed and verdict.reward == 0 and verdict.trust == "in-process"
+    assert not verdict.passed
+    assert verdict.reward == 0
+    assert verdict.trust == "in-process"
 
 
 async def test_every_test_by_name_has_to_pass(sandbox: LocalSandbox) -> None:
     skips = STACK.replace("return self.items.pop()", "import pytest; pytest.skip('not now')")
     verdict = await judged(sandbox, SUBCLASSED, skips)
-    assert not verdict.passed and verdict.reward == 0
+    assert not verdict.passed
+    assert verdict.reward == 0
 
 
 async def test_the_rest_stays_isolated(sandbox: LocalSandbox) -> None:
     verdict = await judged(sandbox, "s = Stack()\ns.push(1)\nassert s.pop() == 1\n")
-    assert verdict.passed and verdict.trust == "isolated"
+    assert verdict.passed
+    assert verdict.trust == "isolated"
