@@ -70,7 +70,13 @@ async def open_bench(settings: Settings, tasks: Iterable[Task]) -> AsyncIterator
     async with sandbox:
         cache = VerdictCache(default_cache_path()) if settings.cache else None
         try:
-            verifier = Verifier(sandbox, cache=cache, limits=settings.limits, seed=settings.seed)
+            verifier = Verifier(
+                sandbox,
+                cache=cache,
+                limits=settings.limits,
+                seed=settings.seed,
+                allow_in_process=settings.allow_in_process,
+            )
             yield Bench(sandbox, why, verifier, cache)
         finally:
             if cache is not None:

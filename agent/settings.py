@@ -56,6 +56,7 @@ class Settings(BaseSettings):
         base_image: base of the image that is built.
         runtime: the engine's runtime.
         allow_reduced_isolation: accept less than full isolation.
+        allow_in_process: run tests that need it in the program's own process.
         cpu_seconds: see `sandbox.Limits`, as for the next four.
         budget_samples: samples of the whole run.
         budget_tokens: tokens in and out of the whole run.
@@ -94,6 +95,7 @@ class Settings(BaseSettings):
     base_image: str | None = None
     runtime: str | None = None
     allow_reduced_isolation: bool = False
+    allow_in_process: bool = False
     cpu_seconds: float = Field(default=Limits().cpu_seconds, gt=0)
     wall_seconds: float = Field(default=Limits().wall_seconds, gt=0)
     memory_mb: int = Field(default=Limits().memory_mb, ge=16)

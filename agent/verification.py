@@ -48,7 +48,11 @@ class Sample:
 
 
 class VerifiedRow(BaseModel):
-    """One program's verdict, as it is printed; `broken` says why its tests can't be used."""
+    """One program's verdict, as it is printed.
+
+    `broken` says why its tests can't be used; `vouched` counts the tests that passed on nothing but
+    the word of the candidate's own objects.
+    """
 
     task_id: str
     passed: bool
@@ -60,6 +64,7 @@ class VerifiedRow(BaseModel):
     seconds: float
     detail: str = ""
     broken: str = ""
+    vouched: int = 0
 
 
 @dataclass(slots=True)
@@ -287,4 +292,5 @@ def row_of(task_id: str, verdict: Verdict) -> VerifiedRow:
         seconds=verdict.seconds,
         detail=verdict.detail,
         broken=verdict.broken,
+        vouched=verdict.vouched,
     )

@@ -163,7 +163,7 @@ def start_server(
         slot_root: folder of the host for scratch space, where there are no namespaces.
     """
     hidden = packages_folders(places.prefixes)
-    judge = places.judge if role == "judge" else ""
+    judge = places.judge
     read = (*_SYSTEM, *places.prefixes)
     extra: dict[str, Any] = {"link_fd": link_fd}
     command = [places.python, *PYTHON_OPTIONS, boot_text()]

@@ -37,7 +37,8 @@ class ServerPaths:
 
     Attributes:
         site: folder of the task's requirements, for both sides; empty if there are none.
-        judge: folder of the judge's own libraries.
+        judge: folder of the judge's own libraries. On the other side they are on no program's path,
+            and read by a repository's suite alone.
         read: everything that programs may read.
     """
 
@@ -79,6 +80,7 @@ def configuration(
         "layers": list(layers),
         "scratch_bytes": scratch_mb << 20,
         "paths": imports,
+        "libraries": paths.judge,
         "heavy": role == "judge" and bool(paths.judge),
         **extra,
     }

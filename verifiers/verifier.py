@@ -13,7 +13,9 @@ from tasks.model import PublicTask, TaskLimits, Tests
 
 from .cache import VerdictCache
 from .gate import check_syntax
-from .verdict import Verdict, from_report, rejected
+from .in_process import InProcess
+from .separable import why_in_process
+from .verdict import Verdict, from_report, refused, rejected
 
 
 class Verifier:
@@ -24,6 +26,8 @@ class Verifier:
         cache: verdicts known already; `None` runs everything.
         limits: defaults for tasks that name none.
         seed: for the judge's random numbers and Hypothesis.
+        allow_in_process: judge tests that need the program's own process there, with verdicts that
+            say so; without it they are refused with the reason.
     """
 
     def __init__(
@@ -33,11 +37,13 @@ class Verifier:
         cache: VerdictCache | None = None,
         limits: Limits | None = None,
         seed: int = 0,
+        allow_in_process: bool = False,
     ) -> None:
         self.sandbox = sandbox
         self._cache = cache
         self._limits = limits or Limits()
         self._seed = seed
+        self._in_process = InProcess(sandbox) if allow_in_process else None
 
     async def verify(
         self,
@@ -63,6 +69,9 @@ class Verifier:
             sandbox.errors.SandboxError: the sandbox can't be had at all.
         """
         chosen = tuple(task.visible if tests is None else tests)
+        shared = why_in_process(task, chosen)
+        if shared and self._in_process is None:
+            return refused(shared, isolation=self.sandbox.level, reduced=self.sandbox.reduced)
         gate = check_syntax(program, task)
         if not gate.ok:
             outcome = Outcome.ERROR if gate.kind == "no-entry-point" else Outcome.SYNTAX
@@ -71,11 +80,17 @@ class Verifier:
             )
         job = self._job(task, program, chosen, self._seed if seed is None else seed)
         store = self._cache if cache and not fresh else None
-        key = self._key(job) if store is not None else ""
+        trust = "in-process" if shared else "isolated"
+        key = self._key(job, trust) if store is not None else ""
         if store is not None and (known := store.get(key)) is not None:
             return known
-        report = await self.sandbox.run(job, fresh=fresh)
-        verdict = from_report(report, chosen, reduced=self.sandbox.reduced)
+        if shared and self._in_process is not None:
+            verdict = await self._in_process.verify(
+                task, program, chosen, limits=job.limits, seed=job.seed, fresh=fresh
+            )
+        else:
+            report = await self.sandbox.run(job, fresh=fresh)
+            verdict = from_report(report, chosen, reduced=self.sandbox.reduced)
         if store is not None:
             store.put(key, verdict)
         return verdict
@@ -95,9 +110,9 @@ class Verifier:
             requirements=task.requirements,
         )
 
-    def _key(self, job: Job) -> str:
+    def _key(self, job: Job, trust: str) -> str:
         text = json.dumps(
-            [job.model_dump(mode="json"), self.sandbox.identity, "isolated"], sort_keys=True
+            [job.model_dump(mode="json"), self.sandbox.identity, trust], sort_keys=True
         )
         return hashlib.sha256(text.encode()).hexdigest()
 

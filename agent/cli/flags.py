@@ -19,6 +19,7 @@ SANDBOX_FLAGS: Mapping[str, Any] = {
     "image": options.Image,
     "runtime": options.Runtime,
     "allow_reduced_isolation": options.AllowReduced,
+    "allow_in_process": options.AllowInProcess,
     "cpu_seconds": options.CpuSeconds,
     "wall_seconds": options.WallSeconds,
     "memory_mb": options.MemoryMb,

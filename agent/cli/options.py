@@ -98,6 +98,14 @@ AllowReduced = Annotated[
         rich_help_panel=_SANDBOX,
     ),
 ]
+AllowInProcess = Annotated[
+    bool | None,
+    typer.Option(
+        "--allow-in-process",
+        help="Run tests that need it in the program's own process; their verdicts say so.",
+        rich_help_panel=_SANDBOX,
+    ),
+]
 CpuSeconds = Annotated[
     float | None, typer.Option(help="Cpu time of a program.", rich_help_panel=_SANDBOX)
 ]

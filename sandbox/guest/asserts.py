@@ -16,6 +16,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from .handles import same
+from .prompt import used_names
+
 _RECORDER = "__regreen_recorder__"
 _ERROR = "__regreen_error__"
 _UNGUARDED = (
@@ -28,6 +31,7 @@ _UNGUARDED = (
     ast.ClassDef,
 )
 _TEXT_LIMIT = 400
+_NO_WORD = (0, 0)
 _SIDE_LIMIT = 300
 
 _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
@@ -37,8 +41,8 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "<=": operator.le,
     ">": operator.gt,
     ">=": operator.ge,
-    "is": operator.is_,
-    "is not": operator.is_not,
+    "is": same,
+    "is not": lambda left, right: not same(left, right),
     "in": lambda left, right: left in right,
     "not in": lambda left, right: left not in right,
 }
@@ -62,6 +66,8 @@ class Place:
     tainted: bool = False
     runs: int = 0
     consulted: bool = False
+    vouched: bool | None = None
+    """Whether each time it rested on nothing but the word of the candidate's own objects."""
     outcome: str = ""
     detail: str = ""
 
@@ -85,14 +91,16 @@ class Recorder:
     places: list[Place] = field(default_factory=list)
     errors: list[tuple[int, str, str]] = field(default_factory=list)
     """Statements that raised, as line, outcome and detail."""
-    _before: list[int] = field(default_factory=list)
+    word: Callable[[], tuple[int, int]] | None = None
+    """How often an object's word was taken, and how many values arrived; in tests of a class."""
+    _before: list[tuple[int, tuple[int, int]]] = field(default_factory=list)
     _sides: tuple[str, Any, Any] | None = None
 
     def begin(self, number: int) -> None:
         """An assertion is about to be evaluated."""
         self.places[number].runs += 1
         self._sides = None
-        self._before.append(self.calls())
+        self._before.append((self.calls(), self.word() if self.word else _NO_WORD))
 
     def compare(self, sign: str, left: Any, right: Any) -> Any:
         """Compares as the assertion would, and keeps both sides for the message."""
@@ -102,13 +110,13 @@ class Recorder:
     def passed(self, number: int) -> None:
         """It held."""
         place = self.places[number]
-        place.consulted |= self.calls() > self._before.pop()
+        self._note(place)
         place.outcome = place.outcome or "passed"
 
     def failed(self, number: int, error: BaseException) -> None:
         """It didn't hold, or could not be evaluated."""
         place = self.places[number]
-        place.consulted |= self.calls() > self._before.pop()
+        self._note(place)
         sides, self._sides = self._sides, None
         if place.outcome not in ("", "passed"):
             return
@@ -116,6 +124,14 @@ class Recorder:
         if place.outcome == "failed" and sides is not None and isinstance(error, AssertionError):
             sign, left, right = sides
             place.detail = f"got {_short(left)}, expected {_WORDS[sign]}{_short(right)}"
+
+    def _note(self, place: Place) -> None:
+        calls, (claims, told) = self._before.pop()
+        place.consulted |= self.calls() > calls
+        if self.word is not None:
+            now_claims, now_told = self.word()
+            vouched = now_claims > claims and now_told == told
+            place.vouched = vouched and place.vouched is not False
 
     def raised(self, line: int, error: BaseException) -> None:
         """A statement that is no assertion raised."""
@@ -237,6 +253,30 @@ def _short(value: object) -> str:
     return text if len(text) <= _SIDE_LIMIT else reprlib.repr(value)[:_SIDE_LIMIT]
 
 
+def unbound(source: str) -> list[str]:
+    """Names that tests use and nowhere bind, so that they must come from elsewhere."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return []
+    used, bound = [], set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            if isinstance(node.ctx, ast.Load):
+                used.append(node.id)
+            else:
+                bound.add(node.id)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            bound.add(node.name)
+        elif isinstance(node, ast.arg):
+            bound.add(node.arg)
+        elif isinstance(node, ast.alias):
+            bound.add((node.asname or node.name).partition(".")[0])
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            bound.add(node.name)
+    return [name for name in dict.fromkeys(used) if name not in bound]
+
+
 def taint(
     tree: ast.AST, sources: Iterable[str], *, through_arguments: bool = False
 ) -> frozenset[str]:
@@ -280,9 +320,10 @@ def run(
     function: str | None,
     candidate: Any,
     entry_names: Iterable[str],
-    namespace: dict[str, Any],
+    namespace: Callable[[set[str]], dict[str, Any]],
     recorder: Recorder,
     mutates: bool = False,
+    prepare: Callable[[ast.Module], ast.Module] | None = None,
 ) -> None:
     """Runs the tests; what became of them is in the recorder afterwards.
 
@@ -291,11 +332,14 @@ def run(
     """
     tree = ast.parse(source, filename)
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+    if prepare is not None:
+        tree = prepare(tree)
     _Rewriter(source, recorder, function).rewrite(tree)
     code = compile(tree, filename, "exec", dont_inherit=True)
-    namespace[_RECORDER] = recorder
-    exec(code, namespace)
-    _check(function, candidate, namespace, recorder)
+    names = namespace(used_names(code))
+    names[_RECORDER] = recorder
+    exec(code, names)
+    _check(function, candidate, names, recorder)
     if not all(place.consulted for place in recorder.places):
         _settle_taint(source, function, entry_names, recorder, mutates=mutates)
 

@@ -37,12 +37,28 @@ _KILL_ROUNDS = 50
 _TICKS, _TICK_SECONDS = 100, 0.001
 
 
+@dataclass(frozen=True, slots=True)
+class Furnishing:
+    """What one child finds in its folder, in place of an empty folder that is all its own.
+
+    Attributes:
+        fill: puts it there, in the child, before that gives up its identity; called with the
+            folder and the user id that the child will have.
+        read: paths that the child may read besides.
+        write: paths that it may write to, in place of its folder.
+    """
+
+    fill: Callable[[str, int], None]
+    read: tuple[str, ...]
+    write: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class Confinement:
     """How this server confines what it runs.
 
-    A process that waits in a slot calls `settle` once and then `fork` for each run: what all runs
-    of a slot give up alike is given up ahead of them, where the identity allows it.
+    A process that waits in a slot calls `plan` and `settle` once and then `fork` for each run: what
+    all runs of a slot give up alike is given up ahead of them, where the identity allows it.
 
     Attributes:
         identity: `uids`, `userns` or `plain`; see the module's docstring.
@@ -64,6 +80,8 @@ class Confinement:
     _uids_used: int = 0
     _folder: str = ""
     _ruleset: int | None = None
+    _restricted: bool = False
+    _is_furnished: bool = False
     _filter: bytes = b""
     _pid_namespace: int = -1
     _has_first: bool = False
@@ -83,6 +101,11 @@ class Confinement:
         """Where the slot's program may write."""
         return f"{self.slot_root}/{slot}"
 
+    @property
+    def folder(self) -> str:
+        """Where the runs of this process may write."""
+        return self._folder
+
     def next_uid(self) -> int:
         """A user id that no earlier run of this server had; 0 where ids can't be switched.
 
@@ -96,29 +119,45 @@ class Confinement:
         self._uids_used += 1
         return self.uid_base + self._uids_used
 
-    def settle(self, slot: int) -> None:
-        """Makes this process one that waits in `slot`, and gives up what its runs need not have.
+    def plan(self, slot: int, *, furnished: bool = False) -> None:
+        """Says which slot this process will wait in.
+
+        Args:
+            slot: its number.
+            furnished: whether its runs find something in their folder; see `Furnishing`.
+        """
+        self._folder = self.slot_folder(slot)
+        self._is_furnished = furnished
+
+    def settle(self) -> None:
+        """Gives up what the runs of this process need not have.
 
         With a user id for each run, the layers of the lock-down are put on this process and all
         runs inherit them: that saves each run a third of its start. Otherwise a run has yet to
-        make namespaces, or its limits depend on what /proc says, and it locks itself down.
+        make namespaces, its limits depend on what /proc says, or its folder has to be furnished,
+        and it locks itself down.
 
         Raises:
             OSError: a layer can't be had.
         """
         adopt_orphans()
-        self._folder = self.slot_folder(slot)
         os.environ["HOME"] = os.environ["TMPDIR"] = self._folder
         os.umask(0o077)
         lockdown.forbid_leftovers()
         if self.identity == "userns":
             return
         os.chdir(self._folder)
-        if "landlock" in self.layers:
-            self._ruleset = lockdown.landlock_ruleset(self.read, (self._folder,), self.listed)
         if self.identity == "uids":
             os.setgroups([])
+        if not self._is_furnished:
+            self._make_ruleset(self.read, (self._folder,))
+        if self.identity == "uids" and not self._is_furnished:
             self._restrict()
+            self._restricted = True
+
+    def _make_ruleset(self, read: tuple[str, ...], write: tuple[str, ...]) -> None:
+        if "landlock" in self.layers:
+            self._ruleset = lockdown.landlock_ruleset(read, write, self.listed)
 
     def _restrict(self) -> None:
         lockdown.restrict(self._ruleset, self._filter, self.layers)
@@ -134,7 +173,9 @@ class Confinement:
         stdio: tuple[int, int, int],
         body: Callable[[bytes, list[int]], None],
         text: bytes = b"",
+        *,
         page: mmap.mmap | None = None,
+        furnishing: Furnishing | None = None,
     ) -> int:
         """Forks a locked-down child that runs `body(text, keep)`. Call `settle` first.
 
@@ -147,6 +188,7 @@ class Confinement:
             body: runs locked down; the child ends with status 0 when it returns.
             text: for `body`.
             page: shared memory that the child must not have.
+            furnishing: of the child's folder; empty and writable if not given.
 
         Returns:
             The child's process id.
@@ -164,7 +206,7 @@ class Confinement:
         try:
             if page is not None:
                 page.close()
-            self._enter(uid, limits, keep, stdio)
+            self._enter(uid, limits, keep, stdio, furnishing)
             status = 71
             body(text, keep)
             status = 0
@@ -202,22 +244,33 @@ class Confinement:
         return pid
 
     def _enter(
-        self, uid: int, limits: Sequence[int], keep: list[int], stdio: tuple[int, int, int]
+        self,
+        uid: int,
+        limits: Sequence[int],
+        keep: list[int],
+        stdio: tuple[int, int, int],
+        furnishing: Furnishing | None,
     ) -> None:
         os.setsid()
         self._descriptors(keep, stdio)
+        if self.identity == "userns":
+            self._own_namespaces()
+        if furnishing is not None:
+            furnishing.fill(self._folder, uid)
         if self.identity == "uids":
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)
         else:
-            if self.identity == "userns":
-                self._own_namespaces()
             with contextlib.suppress(OSError):
                 kernel.set_capabilities(0)
         if not self._has_first:
             kernel.die_with_parent()  # a change of user id clears it
         lockdown.apply_limits(limits)
-        if self.identity != "uids":
+        if not self._restricted:
+            if furnishing is not None:
+                self._make_ruleset((*self.read, *furnishing.read), furnishing.write)
+            elif self._ruleset is None:
+                self._make_ruleset(self.read, (self._folder,))
             self._restrict()
         gc.enable()
 
@@ -252,8 +305,6 @@ class Confinement:
             f"size={self.scratch_bytes},nr_inodes=4096,mode=0700",
         )
         os.chdir(self._folder)
-        if "landlock" in self.layers:
-            self._ruleset = lockdown.landlock_ruleset(self.read, (self._folder,), self.listed)
 
     def clean(self, uid: int) -> bool:
         """Ends what a run left behind and empties its folder, after its first process has ended.

@@ -59,7 +59,7 @@ def _server(
         return JudgeServer(link, confinement, config["slots"], heavy=config["heavy"])
     from .zygote import Zygote
 
-    return Zygote(link, confinement, config["slots"])
+    return Zygote(link, confinement, config["slots"], config.get("libraries", ""))
 
 
 def _prepare(config: dict[str, Any]) -> socket.socket:

@@ -1,9 +1,9 @@
 """Goes through a whole run a few times, before the first one that counts.
 
 The interpreter adapts its byte code to what it meets and remembers where attributes were found. It
-does so by writing to memory, so in a fork that has never run this code each such note costs the copy
-of a page, and is lost at its end. What is adapted before the forks is so in all of them: measured
-with Python 3.11, a run writes to a third fewer pages and takes a quarter less time.
+does so by writing to memory, so in a fork that has never run this code each such note costs the
+copy of a page, and is lost at its end. What is adapted before the forks is so in all of them.
+Measured with Python 3.11: a sixth less cpu time for a run.
 
 Program and tests are those below, and nobody's.
 """

@@ -75,6 +75,7 @@ class Slot:
         number: of the slot.
         body: what a locked-down run does.
         helper: what a run does whose process only starts others, locked down in their turn.
+        furnished: whether those others find something in their folder.
 
     Raises:
         OSError: the lock-down can't be had.
@@ -87,6 +88,8 @@ class Slot:
         number: int,
         body: Body,
         helper: Helper | None = None,
+        *,
+        furnished: bool = False,
     ) -> None:
         self._loop = loop
         self._on_end: Callable[[Ending], None] | None = None
@@ -97,7 +100,8 @@ class Slot:
         pid = os.fork()
         if pid == 0:
             with contextlib.suppress(BaseException):
-                _live(theirs, self._page, confinement, (number, uid), body, helper)
+                confinement.plan(number, furnished=furnished)
+                _live(theirs, self._page, confinement, uid, body, helper)
             os._exit(70)
         theirs.close()
         self._socket = ours
@@ -168,12 +172,11 @@ def _live(
     line: socket.socket,
     page: mmap.mmap,
     confinement: Confinement,
-    place: tuple[int, int],
+    uid: int,
     body: Body,
     helper: Helper | None,
 ) -> NoReturn:
     """Settles in the slot, says so, and takes runs until the server goes away."""
-    slot, uid = place
     kernel.die_with_parent()
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGINT):
@@ -183,7 +186,7 @@ def _live(
         # what a program printed is wanted even where it is killed
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
-        confinement.settle(slot)
+        confinement.settle()
         _try_out(confinement, uid)
     except OSError as error:
         wire.write_all(descriptor, wire.dump({"refused": str(error)}))
@@ -220,7 +223,7 @@ def _run(
         else:
             output = descriptors.pop() if flags & _OUTPUT else -1
             pid = confinement.fork(
-                uid, amounts, descriptors, (-1, output, output), body, text, page
+                uid, amounts, descriptors, (-1, output, output), body, text, page=page
             )
             if output >= 0:
                 os.close(output)
@@ -281,7 +284,7 @@ def _try_out(confinement: Confinement, uid: int) -> None:
     """
     reader, writer = os.pipe()
     limits = Rlimits(5, 1 << 40, 64, 1 << 20).amounts()
-    pid = confinement.fork(uid, limits, [], (-1, writer, writer), _trial, b"", None)
+    pid = confinement.fork(uid, limits, [], (-1, writer, writer), _trial)
     os.close(writer)
     said = b""
     while data := os.read(reader, 4096):

@@ -5,7 +5,7 @@ says exactly what Python means, and otherwise an object with a single key, the t
 
     t tuple   s set   f frozenset   d dict (pairs)   o dict with str keys   b bytes   y bytearray
     c complex   n nan or infinity   i big int (hex)   r range   e Ellipsis   q deque
-    m memoryview   v view of a dict (keys, values, items)   l slice
+    m memoryview   v view of a dict (keys, values, items)   l slice   a array.array
     x value of a known standard type (Decimal, Fraction, date ...)
 
 Tags that only one side may send (handles, callbacks, iterators) are given to the encoder and the
@@ -14,6 +14,7 @@ decoder by that side. Decoding builds exact builtin types and nothing else; it n
 
 from __future__ import annotations
 
+import array
 import base64
 import collections
 import datetime
@@ -34,6 +35,8 @@ FRAME_LIMIT = 64 * 1024 * 1024
 _HEADER = struct.Struct(">I")
 _SAFE_INT = 1 << 53
 _PLAIN = frozenset({str, bool, type(None)})
+_TYPECODES = frozenset("bBhHiIlLqQfdu")
+_FORMATS = frozenset("bBhHiIlLqQnNfd?c")
 
 
 class WireError(Exception):
@@ -171,6 +174,11 @@ def _items(tag: str) -> Callable[[Encoder, Any], object]:
     return lambda encode, value: {tag: [encode(item) for item in value]}
 
 
+def _view_parts(value: memoryview) -> list[Any]:
+    shape = list(value.shape or ())
+    return [base64.b64encode(value.tobytes()).decode(), value.format, shape]
+
+
 def _standard(name: str, parts: Callable[[Any], object]) -> Callable[[Encoder, Any], object]:
     return lambda _encode, value: {"x": [name, parts(value)]}
 
@@ -189,7 +197,10 @@ _ENCODERS: dict[type, Callable[[Encoder, Any], object]] = {
     bytearray: lambda _encode, value: {"y": base64.b64encode(value).decode()},
     complex: lambda encode, value: {"c": [encode(value.real), encode(value.imag)]},
     range: lambda _encode, value: {"r": [hex(value.start), hex(value.stop), hex(value.step)]},
-    memoryview: lambda _encode, value: {"m": base64.b64encode(value).decode()},
+    array.array: lambda _encode, value: {
+        "a": [value.typecode, base64.b64encode(value.tobytes()).decode()]
+    },
+    memoryview: lambda _encode, value: {"m": _view_parts(value)},
     **{
         type(getattr(some(), name)()): _view(name)
         for some in (dict, collections.OrderedDict)
@@ -301,6 +312,25 @@ def _special_float(_decode: Decoder, body: Any) -> float:
     return float(body)
 
 
+def _memoryview(_decode: Decoder, body: Any) -> memoryview:
+    data, form, shape = body
+    view = memoryview(base64.b64decode(data, validate=True))
+    if form == "B" and len(shape) == 1:
+        return view
+    if type(form) is not str or form not in _FORMATS or 0 in shape:
+        raise WireError("a view has no such format")
+    return view.cast(form, shape)  # type: ignore[call-overload, no-any-return]
+
+
+def _plain_array(body: Any) -> array.array[Any]:
+    typecode, data = body
+    if type(typecode) is not str or typecode not in _TYPECODES:
+        raise WireError("an array has no such element type")
+    made: array.array[Any] = array.array(typecode)
+    made.frombytes(base64.b64decode(data, validate=True))
+    return made
+
+
 def _dict_view(decode: Decoder, body: Any) -> Any:
     name, parts = body
     items = decode.sequence(parts)
@@ -335,7 +365,8 @@ _DECODERS: dict[str, Callable[[Decoder, Any], Any]] = {
     "o": _text_keyed,
     "b": lambda _decode, body: base64.b64decode(body, validate=True),
     "y": lambda _decode, body: bytearray(base64.b64decode(body, validate=True)),
-    "m": lambda _decode, body: memoryview(base64.b64decode(body, validate=True)),
+    "m": _memoryview,
+    "a": lambda _decode, body: _plain_array(body),
     "v": _dict_view,
     "l": lambda decode, body: slice(*decode.sequence(body)),
     "c": lambda decode, body: complex(*decode.sequence(body)),

@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from . import child, runner
+from . import child
 from .confine import Confinement
 from .limits import address_space, oom_kills, ran_out_of_cpu, rlimits, whole_seconds
 from .loop import Loop
@@ -23,6 +23,8 @@ from .slot import Ending, Slot, plain_socket, told
 
 _TAIL = 4096
 _GRACE_SECONDS = 2.0
+_HELPED = frozenset({"program", "repository"})
+"""Kinds of job for which a trusted helper starts the confined process, and cleans up after it."""
 
 
 @dataclass(slots=True)
@@ -43,8 +45,11 @@ class _Run:
 class Zygote:
     """Has programs run and reports how they ended."""
 
-    def __init__(self, link: socket.socket, confinement: Confinement, slots: int) -> None:
+    def __init__(
+        self, link: socket.socket, confinement: Confinement, slots: int, libraries: str
+    ) -> None:
         self._confinement = confinement
+        self._libraries = libraries
         self._runs: dict[int, _Run] = {}
         self._loop = Loop(
             link,
@@ -54,6 +59,8 @@ class Zygote:
         )
         self._count = slots
         self._slots: list[Slot] = []
+        self._furnished: dict[int, Slot] = {}
+        """Those whose runs find something in their folder, made when they are first wanted."""
         self._base_bytes = address_space()
 
     def settle(self) -> None:
@@ -71,15 +78,29 @@ class Zygote:
         self._loop.send({"hello": hello})
         self._loop.run()
 
+    def _slot(self, job: dict[str, Any]) -> Slot:
+        number: int = job["slot"]
+        if job["kind"] != "repository":
+            return self._slots[number]
+        if number not in self._furnished:
+            self._furnished[number] = Slot(
+                self._loop, self._confinement, number, _answer, self._run_suite, furnished=True
+            )
+        return self._furnished[number]
+
     def _run_program(self, text: bytes, descriptors: list[int], uid: int) -> None:
         """What the helper of a program on standard input does: it runs one case after the other."""
-        runner.serve(
-            socket.socket(fileno=descriptors[0]),
-            told(text),
-            self._confinement,
-            uid,
-            self._base_bytes,
-        )
+        from . import runner
+
+        sock = socket.socket(fileno=descriptors[0])
+        runner.serve(sock, told(text), self._confinement, uid, self._base_bytes)
+
+    def _run_suite(self, text: bytes, descriptors: list[int], uid: int) -> None:
+        """What the helper of a repository's suite does: it watches the suite from outside."""
+        from . import repository
+
+        sock, job = socket.socket(fileno=descriptors[0]), told(text)
+        repository.serve(sock, job, self._confinement, uid, self._base_bytes, self._libraries)
 
     def _on_link(self, message: dict[str, Any], descriptor: int | None) -> None:
         if "start" in message and descriptor is not None:
@@ -91,11 +112,9 @@ class Zygote:
         limits, number = job["limits"], job["run"]
         reader, writer = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(reader, False)
-        slot = self._slots[job["slot"]]
-        run = _Run(
-            number, slot, job["kind"] == "program", limits, reader, time.monotonic(), oom_kills()
-        )
         try:
+            slot, helped = self._slot(job), job["kind"] in _HELPED
+            run = _Run(number, slot, helped, limits, reader, time.monotonic(), oom_kills())
             slot.start(
                 job["public"],
                 [descriptor, writer],
@@ -135,7 +154,7 @@ class Zygote:
         """Makes a run's process end, unless it ends by itself: what it dies of names the outcome.
 
         A process that dies closes its socket a moment before it can be waited for, so one that
-        hung up is given time. A program's runner cleans up and goes by itself.
+        hung up is given time. A helper cleans up and goes by itself.
         """
         if run.helper:
             run.stopped = True

@@ -26,10 +26,9 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from sandbox.base import Sandbox
 from sandbox.docker import LABEL
-from sandbox.jobs import Report
 from sandbox.outcome import Outcome
-from tests.hacks.catalogue import Control, Entry, Hack, families, job_of
-from verifiers.verdict import from_report
+from tests.hacks.catalogue import ADDS_ONE, Control, Entry, Gap, Hack, Suite, families, text_of
+from verifiers.verdict import Verdict
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 FAMILIES = families()
@@ -45,9 +44,9 @@ Open = Callable[[str, BlockingPortal], AbstractContextManager[Sandbox]]
 class Trial:
     """What became of one entry, and of the plain programs that were run after it."""
 
-    report: Report
-    right: Report | None = None
-    wrong: Report | None = None
+    verdict: Verdict
+    right: Verdict | None = None
+    wrong: Verdict | None = None
 
 
 @dataclass
@@ -89,13 +88,14 @@ class Course:
                 tasks.start_soon(worker)
 
     async def _run_one(self, entry: Entry) -> Trial:
-        job = job_of(entry, mark=self.mark, canary=str(self.canary))
+        text = text_of(entry, mark=self.mark, canary=str(self.canary))
         # Slots are a stack, and each has one worker: what follows runs where this has run.
-        trial = Trial(await self.sandbox.run(job))
-        if entry.exam.right:
-            trial.right = await self.sandbox.run(entry.exam.job(entry.exam.right, {}))
-        if entry.exam.wrong:
-            trial.wrong = await self.sandbox.run(entry.exam.job(entry.exam.wrong, {}))
+        trial = Trial(await entry.exam.judge(self.sandbox, text, entry.limits, entry.files))
+        exam = ADDS_ONE if isinstance(entry.exam, Suite) else entry.exam
+        if exam.right:
+            trial.right = await exam.judge(self.sandbox, exam.right, {}, {})
+        if exam.wrong:
+            trial.wrong = await exam.judge(self.sandbox, exam.wrong, {}, {})
         return trial
 
     def _search(self, family: str) -> list[str]:
@@ -201,17 +201,19 @@ def test_entry(course: Course, entry: tuple[str, Entry]) -> None:
     if course.backend not in what.backends:
         pytest.skip(f"not on {course.backend}")
     trial = course.trial(family, what)
-    verdict = from_report(trial.report, (), reduced=course.sandbox.reduced)
+    verdict = trial.verdict
+    if isinstance(what.exam, Suite):
+        assert verdict.trust == "in-process"
     if isinstance(what, Hack):
         assert not verdict.passed, "A FALSE PASS"
         assert verdict.reward < 1
-        assert trial.report.outcome in what.outcomes, trial.report
+        assert verdict.outcome in what.outcomes, verdict
         for text in what.never_says:
-            assert text not in trial.report.output
+            assert text not in verdict.output
     else:
-        if what.needs and f"No module named '{what.needs}'" in trial.report.detail:
+        if what.needs and f"No module named '{what.needs}'" in verdict.detail:
             pytest.skip(f"{what.needs} is not in the image")
-        assert verdict.passed, trial.report
+        assert verdict.passed, verdict
         assert verdict.reward == 1
     assert trial.right is None or trial.right.outcome is Outcome.PASSED, trial.right
     assert trial.wrong is None or trial.wrong.outcome is not Outcome.PASSED, "poisoned"

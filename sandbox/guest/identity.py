@@ -1,0 +1,65 @@
+"""`is` between objects that stay in the candidate's process: whether they are the same one there.
+
+A handle is made anew each time that an object is told of, so Python's own `is` would say no of an
+object and itself. In tests of classes, `a is b` is made a call.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from typing import Any
+
+from .handles import same
+
+_NAME = "__regreen_same__"
+
+
+def rewrite(tree: ast.Module) -> ast.Module:
+    """The tests, with each `is` that is not the whole of an assertion made a call.
+
+    (Of those the recorder of assertions takes care; `is None` and the like stay.)
+    """
+    _Rewriter().visit(tree)
+    return ast.fix_missing_locations(tree)
+
+
+def install() -> None:
+    """Makes the call known everywhere in this process, and teaches unittest and pytest to use it."""
+    if hasattr(builtins, _NAME):
+        return
+    setattr(builtins, _NAME, same)
+    import unittest
+
+    from _pytest.assertion import rewrite as pytest_rewrite
+
+    def is_same(self: Any, first: object, second: object, msg: Any = None) -> None:
+        if not same(first, second):
+            self.fail(self._formatMessage(msg, f"{first!r} is not {second!r}"))
+
+    def is_other(self: Any, first: object, second: object, msg: Any = None) -> None:
+        if same(first, second):
+            self.fail(self._formatMessage(msg, f"unexpectedly identical: {first!r}"))
+
+    case: Any = unittest.TestCase
+    case.assertIs, case.assertIsNot = is_same, is_other
+    plain = pytest_rewrite.rewrite_asserts
+
+    def rewrite_asserts(mod: ast.Module, *arguments: Any, **named: Any) -> None:
+        rewrite(mod)
+        plain(mod, *arguments, **named)
+
+    pytest_rewrite.rewrite_asserts = rewrite_asserts
+
+
+class _Rewriter(ast.NodeTransformer):
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        self.generic_visit(node)
+        if len(node.ops) != 1 or not isinstance(node.ops[0], (ast.Is, ast.IsNot)):
+            return node
+        sides = (node.left, node.comparators[0])
+        if any(isinstance(side, ast.Constant) for side in sides):
+            return node
+        call = ast.Call(ast.Name(_NAME, ast.Load()), list(sides), [])
+        made = call if isinstance(node.ops[0], ast.Is) else ast.UnaryOp(ast.Not(), call)
+        return ast.copy_location(made, node)
