@@ -28,8 +28,8 @@ from sandbox.jobs import Limits
 from sandbox.registry import SandboxOptions, create_sandbox
 from verifiers.verifier import Verifier
 
-WARM_UP = 2_000
-"""Candidates in which caches fill and heaps find their size; no slope looks at them."""
+_WARM_UP = 10
+"""Of all candidates, one part of so many: caches fill, heaps find their size, no slope looks."""
 
 _SETTLE_SECONDS = 0.2
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -114,17 +114,18 @@ async def _measure(
                 for _ in range(workers):
                     tasks.start_soon(work, block)
             seconds += time.perf_counter() - since
-    warm = [sample for sample in samples if sample.done >= WARM_UP]
+    warm_up = count // _WARM_UP
+    warm = [sample for sample in samples if sample.done >= warm_up]
     return MemoryResults(
         samples=samples,
-        warm_up=WARM_UP,
+        warm_up=warm_up,
         controller=slope([(one.done, one.controller, "") for one in warm]),
         guests=slope(
             [
                 (one.done, one.guests, one.cell)
                 for before, one in itertools.pairwise(samples)
                 # servers that are new have not found their size
-                if one.done >= WARM_UP and before.cell == one.cell
+                if one.done >= warm_up and before.cell == one.cell
             ]
         ),
         seconds=seconds,
@@ -138,7 +139,7 @@ def slope(points: Sequence[Point]) -> Slope | None:
     Residuals are drawn again, since the points are the only ones there are at their places.
 
     Returns:
-        `None` where the points can't tell a slope from noise: fewer than three, or one at a time
+        `None` where the points can't tell a slope from noise: fewer than three, or one moment only
         in each group.
     """
     groups: dict[str, list[tuple[float, float]]] = {}
@@ -150,7 +151,8 @@ def slope(points: Sequence[Point]) -> Slope | None:
         level = sum(y for _, y in members) / len(members)
         spread += [(x - middle, y - level) for x, y in members]
     weight = sum(x * x for x, _ in spread)
-    if len(spread) - len(groups) < 2 or weight == 0:
+    moments = {(x, group) for group, members in groups.items() for x, _ in members}
+    if len(spread) - len(groups) < 2 or len(moments) == len(groups):
         return None
     value = sum(x * y for x, y in spread) / weight
     # each level and the slope have taken a degree of freedom out of the residuals

@@ -77,6 +77,7 @@ def read(description: str, peers: Sequence[str], argv: Sequence[str] | None) -> 
     if given.slots and "slots" not in sections:
         sections.append("slots")
     quick = given.quick
+    candidates = given.candidates or (_CANDIDATES_QUICK if quick else _CANDIDATES)
     return Options(
         json=given.json,
         only=tuple(_names(given.only, peers, "--only", parser)),
@@ -91,8 +92,8 @@ def read(description: str, peers: Sequence[str], argv: Sequence[str] | None) -> 
         most=_SAMPLE_QUICK if quick else 0,
         unsandboxed=given.unsandboxed,
         examples=given.examples or (_EXAMPLES_QUICK if quick else _EXAMPLES),
-        candidates=given.candidates or (_CANDIDATES_QUICK if quick else _CANDIDATES),
-        every=given.every or (_EVERY // 10 if quick else _EVERY),
+        candidates=candidates,
+        every=given.every or max(1, min(_EVERY, candidates // 10)),
     )
 
 
@@ -132,7 +133,7 @@ def _parser(description: str, peers: Sequence[str]) -> argparse.ArgumentParser:
         ("--workers", "candidates at a time; default: the cores"),
         ("--examples", f"hypothesis: of each property; default: {_EXAMPLES}"),
         ("--candidates", f"memory: through each sandbox; default: {_CANDIDATES}"),
-        ("--every", f"memory: candidates between two samples; default: {_EVERY}"),
+        ("--every", f"memory: candidates between two samples; default: a tenth, {_EVERY} at most"),
     ):
         parser.add_argument(flag, type=_positive, metavar="N", help=said)
     parser.add_argument(

@@ -4,7 +4,8 @@ Both sides run the same text with the same seed and settings, on the same Python
 Hypothesis: for `local` the interpreter and the layer that its judge has, for `docker` the sandbox
 image. In the one, `solve` is the candidate's, behind the socket; in the other it is a function
 beside the property. Each side times the call of its property test, after a first run to warm up,
-and counts the examples that were executed in it.
+and counts the examples that were executed in it. The cpu time beside it is that of judge and
+candidate together: it tells what the boundary costs where a machine is too busy for wall time.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _MEASURE = """
 import json, platform, time
 import hypothesis
 from hypothesis import HealthCheck, given, seed, settings, strategies
-from solution import solve
+from solution import solve, spent
 
 def measure():
     ran = 0
@@ -58,23 +59,31 @@ def measure():
             if not PROPERTY:
                 raise AssertionError("the property does not hold")
 
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.process_time() + spent()
         holds()
-        return time.perf_counter() - started
+        return time.perf_counter() - started, time.process_time() + spent() - cpu
 
     timed(WARM_UP)
-    seconds = timed(EXAMPLES)
-    return json.dumps({"ran": ran, "seconds": seconds, "python": platform.python_version(),
+    seconds, cpu = timed(EXAMPLES)
+    return json.dumps({"ran": ran, "seconds": seconds, "cpu": cpu,
+                       "python": platform.python_version(),
                        "hypothesis": hypothesis.__version__})
 """
+# What the candidate's process has spent; in one process there is no other.
+_SPENT = "\nimport time\n\ndef spent():\n    return time.process_time()\n"
+_NOT_SPENT = "\ndef spent():\n    return 0.0\n"
+_STUBS = "def solve(value):\n    pass\n\ndef spent():\n    pass\n"
 _IN_JUDGE = "\ndef test_rate():\n    raise AssertionError(measure())\n"
 _IN_ONE_PROCESS = """
-import sys, types
+import json, sys, types
 solution = sys.modules["solution"] = types.ModuleType("solution")
 exec(compile({program!r}, "solution.py", "exec"), solution.__dict__)
 scope = {{"__name__": "test_rate"}}
 exec(compile({measure!r}, "test_rate.py", "exec"), scope)
-print(scope["measure"]())
+try:
+    print(scope["measure"]())
+except Exception as error:
+    print(json.dumps({{"error": f"{{type(error).__name__}}: {{error}}"}}))
 """
 
 _PROPERTIES = {
@@ -99,8 +108,8 @@ class _Plain(Containers):
         super().__init__()
         self._sandbox = sandbox
 
-    def run(self, script: str) -> str:
-        """What the script prints, under the Python that the sandbox's judge has."""
+    def run(self, script: str) -> dict[str, Any]:
+        """The figures that the script prints, under the Python that the sandbox's judge has."""
         if self._sandbox == "docker":
             with self.failures():
                 output: bytes = self.client.containers.run(
@@ -111,7 +120,7 @@ class _Plain(Containers):
                     labels={LABEL: self.run_id},
                     remove=True,
                 )
-            return output.decode()
+            return _figures(output.decode())
         done = subprocess.run(
             [interpreter(), "-s", "-c", script],
             capture_output=True,
@@ -121,8 +130,15 @@ class _Plain(Containers):
             env={**environment(0), "PYTHONPATH": str(judge_layer())},
         )
         if done.returncode:
-            raise PeerError(f"one plain process: {done.stderr.strip().splitlines()[-1]}")
-        return done.stdout
+            raise PeerError(f"one plain process: {' '.join(done.stderr.split())[-300:]}")
+        return _figures(done.stdout)
+
+
+def _figures(printed: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(printed)
+    if "error" in found:
+        raise PeerError(f"one plain process: {found['error']}")
+    return found
 
 
 def measure(
@@ -161,7 +177,7 @@ async def _measure(
                 .replace("WARM_UP", str(min(examples, _WARM_UP)))
                 .replace("EXAMPLES", str(examples))
             )
-            script = _IN_ONE_PROCESS.format(program=program, measure=text)
+            script = _IN_ONE_PROCESS.format(program=program + _NOT_SPENT, measure=text)
             told: dict[str, list[dict[str, Any]]] = {"boundary": [], "plain": []}
             for repeat in range(repeats):
                 sides = ("plain", "boundary") if repeat % 2 == 0 else ("boundary", "plain")
@@ -170,19 +186,22 @@ async def _measure(
                     if side == "plain":
                         said = await anyio.to_thread.run_sync(plain.run, script)
                     else:
-                        said = await _through(box, program, text, limits)
-                    told[side].append(json.loads(said))
+                        said = await _through(box, program + _SPENT, text, limits)
+                    told[side].append(said)
             found[title] = _rates(told["boundary"], told["plain"])
     return found
 
 
-async def _through(box: Sandbox, program: str, text: str, limits: Limits) -> str:
+async def _through(box: Sandbox, program: str, text: str, limits: Limits) -> dict[str, Any]:
     test = {"kind": "pytest", "filename": "test_rate.py", "source": text + _IN_JUDGE}
-    result = await box.run(Job(program=program, tests=(test,), entry_point="solve", limits=limits))
+    result = await box.run(
+        Job(program=program, tests=(test,), prelude=_STUBS, entry_point="solve", limits=limits)
+    )
     told = result.tests[0].detail if result.tests else ""
     if result.outcome is not Outcome.FAILED or not told.startswith("{"):
         raise PeerError(f"the property test was {result.outcome}: {result.detail[:200]}")
-    return told
+    said: dict[str, Any] = json.loads(told)
+    return said
 
 
 def _rates(boundary: Sequence[dict[str, Any]], plain: Sequence[dict[str, Any]]) -> PropertyRates:
@@ -194,6 +213,8 @@ def _rates(boundary: Sequence[dict[str, Any]], plain: Sequence[dict[str, Any]]) 
         examples=ran,
         boundary=[one["ran"] / one["seconds"] for one in boundary],
         plain=[one["ran"] / one["seconds"] for one in plain],
+        boundary_cpu=[one["cpu"] / one["ran"] for one in boundary],
+        plain_cpu=[one["cpu"] / one["ran"] for one in plain],
         python=python,
         hypothesis=hypothesis,
     )

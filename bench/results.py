@@ -129,6 +129,8 @@ class PropertyRates:
         examples: how many each side ran, each time.
         boundary: examples a second through the boundary, one for each repeat.
         plain: examples a second in one process.
+        boundary_cpu: cpu seconds of judge and candidate for an example, one for each repeat.
+        plain_cpu: cpu seconds of the one process.
         python: the Python's version, the same on both sides.
         hypothesis: Hypothesis's version, the same on both sides.
     """
@@ -136,12 +138,18 @@ class PropertyRates:
     examples: int
     boundary: list[float]
     plain: list[float]
+    boundary_cpu: list[float]
+    plain_cpu: list[float]
     python: str
     hypothesis: str
 
     def ratios(self) -> list[float]:
         """Of boundary to plain, one for each repeat."""
         return [a / b for a, b in zip(self.boundary, self.plain, strict=True)]
+
+    def cpu_ratios(self) -> list[float]:
+        """Of plain cpu time to the boundary's: the rate that could be had of one core."""
+        return [b / a for a, b in zip(self.boundary_cpu, self.plain_cpu, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +255,10 @@ class Results:
         data["overheads"] = self.overheads()
         for sandbox, properties in self.properties.items():
             for name, found in properties.items():
-                data["properties"][sandbox][name]["ratios"] = found.ratios()
+                data["properties"][sandbox][name] |= {
+                    "ratios": found.ratios(),
+                    "cpu_ratios": found.cpu_ratios(),
+                }
         return data
 
 

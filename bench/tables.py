@@ -93,17 +93,19 @@ def _slots(results: Results, labels: dict[str, str], width: int) -> list[str]:
 def _properties(results: Results, labels: dict[str, str]) -> list[str]:
     if not results.properties:
         return []
-    parts = ["", "examples of a property a second: through the boundary, in one process, ratio"]
+    parts = [
+        "",
+        "examples of a property a second, median (least–most)",
+        f"  {'':38}{'through':>18}{'one process':>18}{'ratio':>20}{'by cpu time':>20}",
+    ]
     for sandbox, properties in results.properties.items():
         for name, found in properties.items():
-            boundary, plain = Spread.of(found.boundary), Spread.of(found.plain)
-            ratio = Spread.of(found.ratios())
-            parts.append(
-                f"  {labels[sandbox]:16}{name:24}{boundary.text(0):>20}{plain.text(0):>20}"
-                f"{ratio.text(2):>20}"
-            )
+            cells = f"{Spread.of(found.boundary).text(0):>18}{Spread.of(found.plain).text(0):>18}"
+            cells += f"{Spread.of(found.ratios()).text(2):>20}"
+            cells += f"{Spread.of(found.cpu_ratios()).text(2):>20}"
+            parts.append(f"  {labels[sandbox]:16}{name:22}{cells}")
             versions = f"Python {found.python}, Hypothesis {found.hypothesis}"
-        parts.append(f"  {'':16}{found.examples} examples a side; {versions}")
+            parts.append(f"  {'':16}{found.examples} examples a side; {versions}")
     return parts
 
 
