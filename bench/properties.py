@@ -56,7 +56,7 @@ def measure():
         def holds(value):
             nonlocal ran
             ran += 1
-            if not PROPERTY:
+            if not (PROPERTY):
                 raise AssertionError("the property does not hold")
 
         started, cpu = time.perf_counter(), time.process_time() + spent()

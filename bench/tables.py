@@ -30,7 +30,7 @@ def _set(name: str, found: SetResults, labels: dict[str, str], width: int) -> li
         f"skipped for {name}: {labels[peer]}: {reason}" for peer, reason in found.skipped.items()
     ]
     if not found.asked:
-        return parts
+        return [*parts, *_verdicts(found)]
     parts.append(
         f"{name}, {found.candidates} candidates: judged a second, median (least–most); "
         "seconds to start"
