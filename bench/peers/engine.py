@@ -99,7 +99,7 @@ class DockerExec(Containers):
 
     name = "docker-exec"
     label = "docker exec each"
-    most = 164
+    most = 80
     protected = True
 
     def run(self, candidates: Sequence[Candidate], workers: int) -> Round:
