@@ -77,10 +77,13 @@ class Job(_Frozen):
     mutates: bool = False
     requirements: tuple[str, ...] = ()
 
-    def message(self, run: int, slot: int) -> dict[str, Any]:
+    def message(
+        self, run: int, slot: int, prepared: dict[str, str] | None = None
+    ) -> dict[str, Any]:
         """The frame for the judge's server: what it has to know, and two texts that it passes on.
 
-        `public` goes to the candidates' side, `private` to the judge.
+        `public` goes to the candidates' side, `private` to the judge, and with it `prepared`, what
+        an earlier judge of the same tests has made of them.
         """
         limits = {name: getattr(self.limits, name) for name in Limits.model_fields}
         public = {
@@ -99,6 +102,7 @@ class Job(_Frozen):
             "limits": limits,
             "seed": self.seed,
             "mutates": self.mutates,
+            "prepared": prepared,
         }
         cases = sum(len(test.get("cases", ())) for test in self.tests)
         return {

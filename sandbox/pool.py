@@ -106,7 +106,7 @@ class Pool:
             for attempt in range(3):
                 try:
                     reply = await (
-                        self._run_alone(job, hash_seed=attempt + int(fresh))
+                        self._run_alone(job, hash_seed=attempt + int(fresh), fresh=fresh)
                         if alone
                         else self._run_in_slot(job)
                     )
@@ -149,10 +149,10 @@ class Pool:
             if cell.retiring and len(cell.free) == cell.slots:
                 await self._dismiss(cell)
 
-    async def _run_alone(self, job: Job, *, hash_seed: int) -> dict[str, Any]:
+    async def _run_alone(self, job: Job, *, hash_seed: int, fresh: bool) -> dict[str, Any]:
         cell = await self._start(1, hash_seed)
         try:
-            return await cell.run(job, 0)
+            return await cell.run(job, 0, fresh=fresh)
         finally:
             await self._dismiss(cell)
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import ast
 import linecache
+import marshal
 import operator
 import reprlib
+import types
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,7 +64,6 @@ class Place:
 
     line: int
     text: str
-    test: ast.expr
     tainted: bool = False
     runs: int = 0
     consulted: bool = False
@@ -144,10 +145,11 @@ class _Rewriter:
     Only statements are visited: no expression holds an `assert`, and most of a tree is expressions.
     """
 
-    def __init__(self, source: str, recorder: Recorder, check: str | None) -> None:
+    def __init__(self, source: str, check: str | None) -> None:
         self._lines = source.split("\n")
-        self._recorder = recorder
         self._check = check
+        self.places: list[tuple[int, str]] = []
+        self.tests: list[ast.expr] = []
 
     def rewrite(self, tree: ast.Module) -> None:
         """The whole file; the check function's own statements are guarded one by one."""
@@ -179,9 +181,10 @@ class _Rewriter:
             self._block(part.body)
 
     def _recorded(self, node: ast.Assert) -> ast.stmt:
-        number = len(self._recorder.places)
+        number = len(self.places)
         test = node.test
-        self._recorder.places.append(Place(line=node.lineno, text=self._text(test), test=test))
+        self.places.append((node.lineno, self._text(test)))
+        self.tests.append(test)
         if isinstance(test, ast.Compare) and len(test.ops) == 1:
             sign = ast.Constant(_SIGNS[type(test.ops[0])], **_at(node))
             node.test = _call("compare", [sign, test.left, test.comparators[0]], node)
@@ -313,7 +316,56 @@ def taint(
             return frozen
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Tests ready to run.
+
+    Attributes:
+        code: of the rewritten source.
+        places: line and text of each `assert`, in the order of their numbers.
+    """
+
+    code: types.CodeType
+    places: list[tuple[int, str]]
+
+    def dump(self) -> bytes:
+        """For `load`, by the same Python."""
+        return marshal.dumps((self.code, self.places))
+
+    @staticmethod
+    def load(data: bytes) -> Prepared:
+        """What `dump` made. Only from those who may decide over these very tests."""
+        return Prepared(*marshal.loads(data))
+
+
+def prepare(
+    source: str,
+    filename: str,
+    *,
+    function: str | None,
+    change: Callable[[ast.Module], ast.Module] | None = None,
+) -> Prepared:
+    """Rewrites and compiles tests, which is all of their cost that doesn't depend on a candidate.
+
+    Args:
+        source: of the tests.
+        filename: for tracebacks.
+        function: the check function, if there is one.
+        change: applied to the syntax tree first.
+
+    Raises:
+        SyntaxError: the tests are no Python.
+    """
+    tree = ast.parse(source, filename)
+    if change is not None:
+        tree = change(tree)
+    rewriter = _Rewriter(source, function)
+    rewriter.rewrite(tree)
+    return Prepared(compile(tree, filename, "exec", dont_inherit=True), rewriter.places)
+
+
 def run(
+    prepared: Prepared,
     source: str,
     filename: str,
     *,
@@ -323,22 +375,13 @@ def run(
     namespace: Callable[[set[str]], dict[str, Any]],
     recorder: Recorder,
     mutates: bool = False,
-    prepare: Callable[[ast.Module], ast.Module] | None = None,
 ) -> None:
-    """Runs the tests; what became of them is in the recorder afterwards.
-
-    Raises:
-        SyntaxError: the tests are no Python.
-    """
-    tree = ast.parse(source, filename)
+    """Runs prepared tests; what became of them is in the recorder afterwards."""
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-    if prepare is not None:
-        tree = prepare(tree)
-    _Rewriter(source, recorder, function).rewrite(tree)
-    code = compile(tree, filename, "exec", dont_inherit=True)
-    names = namespace(used_names(code))
+    recorder.places = [Place(line, text) for line, text in prepared.places]
+    names = namespace(used_names(prepared.code))
     names[_RECORDER] = recorder
-    exec(code, names)
+    exec(prepared.code, names)
     _check(function, candidate, names, recorder)
     if not all(place.consulted for place in recorder.places):
         _settle_taint(source, function, entry_names, recorder, mutates=mutates)
@@ -374,5 +417,7 @@ def _settle_taint(
         if isinstance(node, ast.FunctionDef) and node.name == function and node.args.args:
             sources.add(node.args.args[0].arg)
     tainted = taint(tree, sources, through_arguments=mutates)
-    for place in recorder.places:
-        place.tainted = _mentions(place.test, tainted)
+    rewriter = _Rewriter(source, function)
+    rewriter.rewrite(tree)
+    for place, test in zip(recorder.places, rewriter.tests, strict=True):
+        place.tainted = _mentions(test, tainted)

@@ -38,6 +38,7 @@ class Session:
 
     def __init__(self, sock: socket.socket, *, handles: bool, reply_bytes: int) -> None:
         self._sock = sock
+        self._reader = wire.Reader(sock)
         self._handles_allowed = handles
         self._reply_bytes = reply_bytes
         self._objects: dict[int, Any] = {}
@@ -81,7 +82,7 @@ class Session:
     def serve(self) -> None:
         """Answers calls until the judge hangs up."""
         while True:
-            message = wire.receive(self._sock)
+            message = self._reader.receive()
             if message is None:
                 return
             self._answer(message)
@@ -235,7 +236,7 @@ class Session:
             }
         )
         while True:
-            reply = wire.receive(self._sock)
+            reply = self._reader.receive()
             if reply is None:
                 raise SystemExit
             if "c" in reply:  # the callback itself calls the candidate

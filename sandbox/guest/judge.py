@@ -6,6 +6,7 @@ is one object: a list of results, the breaches it saw, and whether the tests the
 
 from __future__ import annotations
 
+import base64
 import builtins
 import contextlib
 import random
@@ -14,11 +15,14 @@ import socket
 import sys
 import traceback
 import types
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from . import asserts, buffers, remote
 from .prompt import Prompt
+
+Keep = Callable[[dict[int, str]], None]
 
 _DETAIL_LIMIT = 1500
 
@@ -82,6 +86,7 @@ class Bench:
         self.prompt = Prompt(job["prelude"], classes=is_class)
         self.theirs = remote.RemoteModule(self.candidate, values=is_class)
         self.entries: dict[str, Any] = {}
+        self.prepared: dict[int, asserts.Prepared] = {}
         self._has_prompt = False
         if job["entry_point"] and not is_class:
             self._open(job["entry_point"])
@@ -167,6 +172,10 @@ class Bench:
         return "error", describe(error)
 
 
+def _forget(_kept: dict[int, str]) -> None:
+    pass
+
+
 def describe(error: BaseException) -> str:
     """An exception in a line, with the candidate's own lines of the traceback under it."""
     told = getattr(error, "__remote__", None)
@@ -182,18 +191,50 @@ def _comparison(error: AssertionError) -> str:
     return text[:_DETAIL_LIMIT]
 
 
+def _prepare(bench: Bench, keep: Keep) -> None:
+    """Makes assert-style tests ready, or takes them as an earlier judge of them has made them.
+
+    Before the program is heard of: what is kept can't depend on it.
+    """
+    change = None
+    if bench.is_class:
+        from . import identity
+
+        change = identity.rewrite
+    kept: dict[int, bytes] = {}
+    given = bench.job.get("prepared") or {}
+    for number, test in enumerate(bench.job["tests"]):
+        if test["kind"] != "asserts":
+            continue
+        if data := given.get(str(number)):
+            bench.prepared[number] = asserts.Prepared.load(base64.b64decode(data))
+            continue
+        try:
+            prepared = asserts.prepare(
+                test["source"], test["filename"], function=test["function"], change=change
+            )
+        except Exception as error:
+            bench.report.broken = f"{test['filename']} can't be run: {describe(error)}"
+            continue
+        bench.prepared[number] = prepared
+        kept[number] = prepared.dump()
+    if kept:
+        keep({number: base64.b64encode(data).decode() for number, data in kept.items()})
+
+
 def _run_asserts(bench: Bench, number: int, test: dict[str, Any]) -> None:
     candidate = bench.candidate
     recorder = asserts.Recorder(calls=lambda: candidate.calls, explain=bench.explain)
-    prepare = None
     if bench.is_class:
         from . import identity
 
         identity.install()
-        prepare = identity.rewrite
         recorder.word = candidate.word
+    if number not in bench.prepared:
+        return
     try:
         asserts.run(
+            bench.prepared[number],
             test["source"],
             test["filename"],
             function=test["function"],
@@ -202,7 +243,6 @@ def _run_asserts(bench: Bench, number: int, test: dict[str, Any]) -> None:
             namespace=lambda used: bench.fill(bench.namespace(used), test["source"]),
             recorder=recorder,
             mutates=bench.job["mutates"],
-            prepare=prepare,
         )
     except Exception as error:
         bench.report.broken = f"{test['filename']} can't be run: {describe(error)}"
@@ -249,8 +289,12 @@ def _short(text: str) -> str:
     return repr(text if len(text) <= 200 else text[:200] + "…")
 
 
-def judge(job: dict[str, Any], sock: socket.socket) -> dict[str, Any]:
-    """Runs every test of the job against the candidate behind `sock`."""
+def judge(job: dict[str, Any], sock: socket.socket, keep: Keep = _forget) -> dict[str, Any]:
+    """Runs every test of the job against the candidate behind `sock`.
+
+    `keep` is called at most once, before anything is read from `sock`, with what the next judge of
+    the same tests can be given as `prepared`.
+    """
     random.seed(job["seed"])
     if job["kind"] == "repository":
         from . import repository_judge
@@ -258,6 +302,7 @@ def judge(job: dict[str, Any], sock: socket.socket) -> dict[str, Any]:
         return repository_judge.judge(job, sock)
     bench = Bench(job, sock)
     report = bench.report
+    _prepare(bench, keep)
     if job["kind"] != "program":
         try:
             bench.meet()

@@ -11,11 +11,12 @@ import contextlib
 import json
 import os
 import socket
+import struct
 import sys
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from . import judge
+from . import judge, wire
 from .confine import Confinement
 from .limits import address_space, ran_out_of_cpu
 from .lockdown import Rlimits
@@ -31,7 +32,9 @@ _JUDGE_FILES = 64 << 20
 _JUDGE_PROCESSES = 64
 _ENDING_SECONDS = 20.0
 _RECURSION_LIMIT = 5000
-_GONE, _STAYED = b"-", b"+"
+_GONE, _STAYED, _PREPARED = b"-", b"+", b"p"
+_LENGTH = struct.Struct(">I")
+_HEAD = 1 + _LENGTH.size
 
 
 @dataclass(slots=True)
@@ -41,6 +44,7 @@ class _Verdict:
     slot: Slot
     pipe: int = -1
     report: bytearray = field(default_factory=bytearray)
+    parts: dict[bytes, str] = field(default_factory=dict)
     told: bool = False
     timed_out: bool = False
     judged: Ending | None = None
@@ -177,8 +181,8 @@ class JudgeServer:
         if verdict.told:
             return
         verdict.told = True
-        gone = verdict.report[:1] == _GONE
-        self._loop.send_link({"done": verdict.number, "gone": gone})
+        verdict.parts = _parts(verdict.report)
+        self._loop.send_link({"done": verdict.number, "gone": _GONE in verdict.parts})
 
     def _program_stuck(self, verdict: _Verdict) -> None:
         if verdict.number in self._open:
@@ -196,10 +200,12 @@ class JudgeServer:
             return
         del self._open[verdict.number]
         self._loop.cancel(verdict.number)
+        parts = verdict.parts
         self._loop.send(
             {
                 "run": verdict.number,
-                "judge": verdict.report[1:].decode("utf-8", "replace"),
+                "judge": parts.get(_GONE) or parts.get(_STAYED),
+                "prepared": parts.get(_PREPARED),
                 "judge_timed_out": verdict.timed_out,
                 "program": verdict.program,
                 "clean": verdict.judged.clean and bool(verdict.program.get("clean", False)),
@@ -221,8 +227,25 @@ def _report(text: bytes, descriptors: list[int]) -> None:
     """What the process of a judge does."""
     candidate, writer = descriptors
     sys.setrecursionlimit(_RECURSION_LIMIT)
-    message = judge.judge(told(text), plain_socket(candidate))
-    mark = _GONE if message["gone"] else _STAYED
-    data = memoryview(mark + json.dumps(message).encode())
-    while data:
-        data = data[os.write(writer, data) :]
+
+    def tell(mark: bytes, message: object) -> None:
+        body = json.dumps(message).encode()
+        wire.write_all(writer, mark + _LENGTH.pack(len(body)) + body)
+
+    message = judge.judge(told(text), plain_socket(candidate), lambda kept: tell(_PREPARED, kept))
+    tell(_GONE if message["gone"] else _STAYED, message)
+
+
+def _parts(report: bytearray) -> dict[bytes, str]:
+    """The texts in what a judge has written, the first of each mark; incomplete ones are left."""
+    found: dict[bytes, str] = {}
+    place = 0
+    while len(report) - place >= _HEAD:
+        mark = bytes(report[place : place + 1])
+        (length,) = _LENGTH.unpack_from(report, place + 1)
+        body = report[place + _HEAD : place + _HEAD + length]
+        if len(body) < length:
+            break
+        found.setdefault(mark, body.decode("utf-8", "replace"))
+        place += _HEAD + length
+    return found

@@ -70,6 +70,7 @@ class Remote:
         mutates: bool,
     ) -> None:
         self._sock = sock
+        self._reader = wire.Reader(sock)
         self._left = wall_seconds
         self._wall = wall_seconds
         self._reply_bytes = reply_bytes
@@ -150,7 +151,6 @@ class Remote:
             }
             frame = wire.dump(message)
             try:
-                self._sock.settimeout(max(self._left, 0.01))
                 self._sock.sendall(frame)
             except OSError:
                 pass  # whether it is gone or slow, the wait for its reply will tell
@@ -172,15 +172,14 @@ class Remote:
             Lost: no reply.
         """
         self.calls += 1
-        self._sock.settimeout(None)
         self._sock.sendall(wire.dump(message))
-        return wire.receive(self._sock)
+        return self._reader.receive()
 
     def _receive(self) -> Any:
         started = time.monotonic()
         deadline = started + max(self._left, 0.01)
         try:
-            message = wire.receive(self._sock, self._reply_bytes, deadline=deadline)
+            message = self._reader.receive(self._reply_bytes, deadline=deadline)
         except TimeoutError:
             raise self._end("timeout", f"no reply within {self._wall:g} s of wall time") from None
         except wire.WireError as error:
