@@ -38,7 +38,10 @@ _SWEPT = ("/tmp", "/var/tmp", "/dev/shm", "/run", str(Path.home()), str(REPOSITO
 _SETTLE_SECONDS = 5.0
 _CANARY = "The host wrote this.\n"
 
-Open = Callable[[str, BlockingPortal], AbstractContextManager[Sandbox]]
+_SLOTS = 4
+"""More than this may have cores: most hacks that take long wait for their limits."""
+
+Open = Callable[..., AbstractContextManager[Sandbox]]
 
 
 @dataclass
@@ -187,7 +190,7 @@ def course(
                 wanted[family].append(entry)
     folder = tmp_path_factory.mktemp("canary")
     folder.chmod(0o777)
-    with start_blocking_portal() as portal, open_sandbox(backend, portal) as sandbox:
+    with start_blocking_portal() as portal, open_sandbox(backend, portal, _SLOTS) as sandbox:
         runs = Course(backend, portal, sandbox, folder / "canary.txt", wanted)
         runs._extra_processes()
         yield runs
