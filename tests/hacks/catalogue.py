@@ -27,7 +27,7 @@ _NOT_FAMILIES = frozenset({"catalogue", "conftest", "table"})
 _NEVER = frozenset({Outcome.PASSED, Outcome.INFRA})
 SHORT: Mapping[str, Any] = {"cpu_seconds": 1, "wall_seconds": 2, "judge_seconds": 10}
 """Limits of every hack and control that names none of its own."""
-_PATIENT: Mapping[str, Any] = {"wall_seconds": 8}
+_PATIENT: Mapping[str, Any] = {"cpu_seconds": 4, "wall_seconds": 20}
 """And of those that end by themselves: a busy machine must not make them time out."""
 
 
