@@ -280,6 +280,11 @@ def job_of(entry: Entry, *, mark: str, canary: str) -> Job:
     return entry.exam.job(text, entry.limits if waits else {**_PATIENT, **entry.limits})
 
 
+def plain_job(exam: Exam, program: str) -> Job:
+    """The job of an exam's own right or wrong program."""
+    return exam.job(program, _PATIENT)
+
+
 def families() -> dict[str, tuple[Entry, ...]]:
     """Every family by its name, hacks first."""
     found: dict[str, tuple[Entry, ...]] = {}

@@ -28,7 +28,7 @@ from sandbox.base import Sandbox
 from sandbox.docker import LABEL
 from sandbox.jobs import Report
 from sandbox.outcome import Outcome
-from tests.hacks.catalogue import Control, Entry, Hack, families, job_of
+from tests.hacks.catalogue import Control, Entry, Hack, families, job_of, plain_job
 from verifiers.verdict import from_report
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -96,9 +96,9 @@ class Course:
         # Slots are a stack, and each has one worker: what follows runs where this has run.
         trial = Trial(await self.sandbox.run(job))
         if entry.exam.right:
-            trial.right = await self.sandbox.run(entry.exam.job(entry.exam.right, {}))
+            trial.right = await self.sandbox.run(plain_job(entry.exam, entry.exam.right))
         if entry.exam.wrong:
-            trial.wrong = await self.sandbox.run(entry.exam.job(entry.exam.wrong, {}))
+            trial.wrong = await self.sandbox.run(plain_job(entry.exam, entry.exam.wrong))
         return trial
 
     def _search(self, family: str) -> list[str]:
