@@ -48,6 +48,8 @@ class Settings(BaseSettings):
         concurrency: calls to the model at a time; `None` for what suits the model.
         exhaustive: draw all `n` even after a verified pass.
         confirm: judge a pass again in a fresh sandbox before it counts.
+        confirm_sandbox: the backend of that sandbox; `None` for the search's own.
+        confirm_runtime: the engine's runtime for it; `None` for the search's own.
         cache: use verdicts known from before.
         sandbox: `auto`, `docker`, `local`, or another that is installed.
         isolation: `slot` or `container`.
@@ -87,6 +89,8 @@ class Settings(BaseSettings):
     concurrency: int | None = Field(default=None, ge=1)
     exhaustive: bool = False
     confirm: bool = True
+    confirm_sandbox: str | None = None
+    confirm_runtime: str | None = None
     cache: bool = True
     sandbox: str = "auto"
     isolation: Isolation = Isolation.SLOT

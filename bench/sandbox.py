@@ -61,7 +61,8 @@ def run(
     chosen = available(peers, asked.only, results.skipped)
     rules = Rules(repeats=asked.repeats, full=asked.full, most=asked.most, report=report)
     for number, (name, candidates) in enumerate(sets.items()):
-        allowed, refused = chosen, {}
+        allowed: Sequence[Peer] = chosen
+        refused: dict[str, str] = {}
         if name == "bank" and not asked.unsandboxed:
             allowed = for_strangers(chosen, refused)
         rounds = Rounds(

@@ -147,9 +147,7 @@ class Cell:
     def _read(self, reply: dict[str, Any], key: str) -> None:
         """Reads the texts that the judge's server has passed on unread."""
         said, prepared = reply.pop("judge", None), reply.pop("prepared", None)
-        with contextlib.suppress(
-            ValueError, TypeError
-        ):  # else the judge ended before its last word
+        with contextlib.suppress(ValueError, TypeError):  # else it ended before its last word
             reply["judge"] = json.loads(said)
         if key and prepared and reply.get("judge") is not None:
             with contextlib.suppress(ValueError):

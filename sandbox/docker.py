@@ -19,7 +19,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from .cell import Cell
-from .errors import SandboxUnavailableError
+from .errors import SandboxUnavailableError, UnknownRuntimeError
 from .guest.lockdown import LAYERS
 from .jobs import Isolation, Job, Limits, Report
 from .pool import Pool, default_slots
@@ -44,6 +44,7 @@ _SITE = "/opt/regreen/site"
 _READ = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime",
          "/etc/alternatives")  # fmt: skip
 _SERVER_MB = 256
+_CONTAINERD = "io.containerd."
 _STDERR = 2
 _HEADER = 8
 _READERS_SECONDS = 5.0
@@ -90,9 +91,12 @@ class DockerSandbox:
     @property
     def level(self) -> str:
         """The isolation level reached."""
+        return self._level(self._isolation)
+
+    def _level(self, isolation: Isolation) -> str:
         runtime = f"+{self._runtime}" if self._runtime else ""
         kernel = "" if self._has_landlock else "-landlock"
-        return f"docker/{self._isolation}{runtime}{kernel}"
+        return f"docker/{isolation}{runtime}{kernel}"
 
     @property
     def reduced(self) -> bool:
@@ -113,6 +117,7 @@ class DockerSandbox:
         client = await anyio.to_thread.run_sync(connect)
         self._client = client
         try:
+            await anyio.to_thread.run_sync(self._find_runtime)
             await anyio.to_thread.run_sync(self._sweep)
             await anyio.to_thread.run_sync(self._find_image)
             self._pool = Pool(
@@ -142,7 +147,10 @@ class DockerSandbox:
         """Runs one job; see `sandbox.base.Sandbox.run`."""
         if self._pool is None:
             raise SandboxUnavailableError("the Docker sandbox is not open")
-        return await self._pool.run(job, fresh=fresh)
+        report = await self._pool.run(job, fresh=fresh)
+        if fresh:
+            return report.model_copy(update={"isolation": self._level(Isolation.CONTAINER)})
+        return report
 
     def _sweep(self) -> None:
         """Removes containers that a killed controller created and never started.
@@ -155,6 +163,17 @@ class DockerSandbox:
             for found in self._client.api.containers(all=True, filters=filters):
                 if time.time() - found["Created"] > _STALE_SECONDS:
                     self._client.api.remove_container(found["Id"], v=True, force=True)
+
+    def _find_runtime(self) -> None:
+        assert self._client is not None
+        if self._runtime is None:
+            return
+        known = list(self._client.info().get("Runtimes") or {})
+        # containerd's own names need no entry in the engine's list; a container's start will tell
+        if self._runtime not in known and not self._runtime.startswith(_CONTAINERD):
+            raise UnknownRuntimeError(
+                f"the Docker engine has no runtime {self._runtime!r}: it has {', '.join(known)}"
+            )
 
     def _find_image(self) -> None:
         from .image import ImageError, ensure_image

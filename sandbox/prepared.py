@@ -1,8 +1,8 @@
 """What judges have made of tests, for the next judge of the very same ones.
 
-Rewriting and compiling tests is a fifth of what a verdict costs, and a search asks for many verdicts
-on the same tests. It is done by a judge, locked down, before it has heard of its candidate; here it
-is text that nobody looks into. A judge in a fresh sandbox gets none of it.
+Rewriting and compiling tests is a tenth of what a verdict costs, and a search asks for many
+verdicts on the same tests. It is done by a judge, locked down, before it has heard of its
+candidate; here it is text that nobody looks into. A judge in a fresh sandbox gets none of it.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ class Verifier:
         seed: for the judge's random numbers and Hypothesis.
         allow_in_process: judge tests that need the program's own process there, with verdicts that
             say so; without it they are refused with the reason.
+        second: another sandbox for fresh runs, as with another runtime; also the caller's.
     """
 
     def __init__(
@@ -38,12 +39,20 @@ class Verifier:
         limits: Limits | None = None,
         seed: int = 0,
         allow_in_process: bool = False,
+        second: Sandbox | None = None,
     ) -> None:
         self.sandbox = sandbox
         self._cache = cache
         self._limits = limits or Limits()
         self._seed = seed
-        self._in_process = InProcess(sandbox) if allow_in_process else None
+        self._second = second
+        places = (sandbox, second) if second is not None else (sandbox,)
+        self._in_process = [InProcess(place) for place in places] if allow_in_process else []
+
+    @property
+    def second_place(self) -> str:
+        """What fresh verdicts depend on besides, if it is another sandbox that gives them."""
+        return self._second.identity if self._second is not None else ""
 
     async def verify(
         self,
@@ -69,28 +78,27 @@ class Verifier:
             sandbox.errors.SandboxError: the sandbox can't be had at all.
         """
         chosen = tuple(task.visible if tests is None else tests)
+        sandbox = self._second if fresh and self._second is not None else self.sandbox
         shared = why_in_process(task, chosen)
-        if shared and self._in_process is None:
-            return refused(shared, isolation=self.sandbox.level, reduced=self.sandbox.reduced)
+        if shared and not self._in_process:
+            return refused(shared, isolation=sandbox.level, reduced=sandbox.reduced)
         gate = check_syntax(program, task)
         if not gate.ok:
             outcome = Outcome.ERROR if gate.kind == "no-entry-point" else Outcome.SYNTAX
-            return rejected(
-                outcome, gate.reason, isolation=self.sandbox.level, reduced=self.sandbox.reduced
-            )
+            return rejected(outcome, gate.reason, isolation=sandbox.level, reduced=sandbox.reduced)
         job = self._job(task, program, chosen, self._seed if seed is None else seed)
         store = self._cache if cache and not fresh else None
         trust = "in-process" if shared else "isolated"
         key = self._key(job, trust) if store is not None else ""
         if store is not None and (known := store.get(key)) is not None:
             return known
-        if shared and self._in_process is not None:
-            verdict = await self._in_process.verify(
+        if shared:
+            verdict = await self._in_process[-1 if fresh else 0].verify(
                 task, program, chosen, limits=job.limits, seed=job.seed, fresh=fresh
             )
         else:
-            report = await self.sandbox.run(job, fresh=fresh)
-            verdict = from_report(report, chosen, reduced=self.sandbox.reduced)
+            report = await sandbox.run(job, fresh=fresh)
+            verdict = from_report(report, chosen, reduced=sandbox.reduced)
         if store is not None:
             store.put(key, verdict)
         return verdict

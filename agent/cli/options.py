@@ -58,7 +58,18 @@ Confirm = Annotated[
     typer.Option(
         "--confirm/--no-confirm",
         help="Judge a pass again in a fresh sandbox.",
-        rich_help_panel=_SEARCH,
+        rich_help_panel=_SANDBOX,
+    ),
+]
+ConfirmSandbox = Annotated[
+    str | None,
+    typer.Option(help="Backend that a pass is judged again in.", rich_help_panel=_SANDBOX),
+]
+ConfirmRuntime = Annotated[
+    str | None,
+    typer.Option(
+        help="The engine's runtime that a pass is judged again under: runsc.",
+        rich_help_panel=_SANDBOX,
     ),
 ]
 BudgetSamples = Annotated[

@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import itertools
+import os
 import socket
 import sys
 import time
@@ -77,7 +78,8 @@ class Remote:
         self._mutates = mutates
         self._lock = RLock()
         self._depth = 0
-        self._ids = itertools.count(1)
+        # not to be known beforehand, so that nothing can be answered before it is asked
+        self._ids = itertools.count(int.from_bytes(os.urandom(4), "big") + 1)
         self._lent = Lent()
         self._exceptions: dict[str, type[BaseException]] = {}
         self._mirrors = Mirrors(self, self._exceptions, exceptions_only=not handles)
@@ -150,10 +152,8 @@ class Remote:
                 "m": mutates,
             }
             frame = wire.dump(message)
-            try:
+            with contextlib.suppress(OSError):  # gone or slow: the wait for its reply will tell
                 self._sock.sendall(frame)
-            except OSError:
-                pass  # whether it is gone or slow, the wait for its reply will tell
             try:
                 value = self._result(call, arguments if mutates else ())
                 if self._handles:

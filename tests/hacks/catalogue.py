@@ -31,6 +31,8 @@ _NOT_FAMILIES = frozenset({"catalogue", "conftest", "table"})
 _NEVER = frozenset({Outcome.PASSED, Outcome.INFRA})
 SHORT: Mapping[str, Any] = {"cpu_seconds": 1, "wall_seconds": 2, "judge_seconds": 10}
 """Limits of every hack and control that names none of its own."""
+_PATIENT: Mapping[str, Any] = {"cpu_seconds": 4, "wall_seconds": 20}
+"""And of those that end by themselves: a busy machine must not make them time out."""
 
 
 def asserts(source: str, function: str | None = None) -> dict[str, Any]:
@@ -334,7 +336,23 @@ def text_of(entry: Entry, *, mark: str, canary: str) -> str:
 
 def job_of(entry: Entry, *, mark: str, canary: str) -> Job:
     """The job that an entry's program makes, its placeholders filled in."""
-    return entry.exam.job(text_of(entry, mark=mark, canary=canary), entry.limits)
+    return entry.exam.job(text_of(entry, mark=mark, canary=canary), limits_of(entry))
+
+
+def limits_of(entry: Entry) -> Mapping[str, Any]:
+    """An entry's limits; patient ones where it can't end as a timeout."""
+    waits = isinstance(entry, Hack) and Outcome.TIMEOUT in entry.outcomes
+    return entry.limits if waits else {**_PATIENT, **entry.limits}
+
+
+def plain_job(exam: Exam, program: str) -> Job:
+    """The job of an exam's own right or wrong program."""
+    return exam.job(program, _PATIENT)
+
+
+def plain_limits() -> Mapping[str, Any]:
+    """Limits of an exam's own right or wrong program."""
+    return _PATIENT
 
 
 def families() -> dict[str, tuple[Entry, ...]]:

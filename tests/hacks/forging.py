@@ -236,6 +236,24 @@ DESCRIPTORS = [
         outcomes=ends("timeout"),
     ),
     Hack(
+        name="a reply after the deadline",
+        idea="leaves a process that answers rightly when the time is up, for whoever reads next",
+        program=_instead(
+            """
+            import time
+            if os.fork() == 0:
+                os.setsid()
+                time.sleep(1.5)
+                while True:
+                    reply(message["a"][0] + 1)
+                    time.sleep(0.01)
+            time.sleep(60)
+            """
+        ),
+        limits={"wall_seconds": 1},
+        outcomes=ends("timeout"),
+    ),
+    Hack(
         name="result files",
         idea="plants reports, JUnit files and caches wherever a runner may look for them",
         program="""

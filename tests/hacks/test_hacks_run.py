@@ -27,7 +27,17 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from sandbox.base import Sandbox
 from sandbox.docker import LABEL
 from sandbox.outcome import Outcome
-from tests.hacks.catalogue import ADDS_ONE, Control, Entry, Gap, Hack, Suite, families, text_of
+from tests.hacks.catalogue import (
+    ADDS_ONE,
+    Control,
+    Entry,
+    Hack,
+    Suite,
+    families,
+    limits_of,
+    plain_limits,
+    text_of,
+)
 from verifiers.verdict import Verdict
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -37,7 +47,10 @@ _SWEPT = ("/tmp", "/var/tmp", "/dev/shm", "/run", str(Path.home()), str(REPOSITO
 _SETTLE_SECONDS = 5.0
 _CANARY = "The host wrote this.\n"
 
-Open = Callable[[str, BlockingPortal], AbstractContextManager[Sandbox]]
+_SLOTS = 4
+"""More than this may have cores: most hacks that take long wait for their limits."""
+
+Open = Callable[..., AbstractContextManager[Sandbox]]
 
 
 @dataclass
@@ -90,12 +103,13 @@ class Course:
     async def _run_one(self, entry: Entry) -> Trial:
         text = text_of(entry, mark=self.mark, canary=str(self.canary))
         # Slots are a stack, and each has one worker: what follows runs where this has run.
-        trial = Trial(await entry.exam.judge(self.sandbox, text, entry.limits, entry.files))
+        limits = entry.limits if isinstance(entry.exam, Suite) else limits_of(entry)
+        trial = Trial(await entry.exam.judge(self.sandbox, text, limits, entry.files))
         exam = ADDS_ONE if isinstance(entry.exam, Suite) else entry.exam
         if exam.right:
-            trial.right = await exam.judge(self.sandbox, exam.right, {}, {})
+            trial.right = await exam.judge(self.sandbox, exam.right, plain_limits(), {})
         if exam.wrong:
-            trial.wrong = await exam.judge(self.sandbox, exam.wrong, {}, {})
+            trial.wrong = await exam.judge(self.sandbox, exam.wrong, plain_limits(), {})
         return trial
 
     def _search(self, family: str) -> list[str]:
@@ -187,7 +201,7 @@ def course(
                 wanted[family].append(entry)
     folder = tmp_path_factory.mktemp("canary")
     folder.chmod(0o777)
-    with start_blocking_portal() as portal, open_sandbox(backend, portal) as sandbox:
+    with start_blocking_portal() as portal, open_sandbox(backend, portal, _SLOTS) as sandbox:
         runs = Course(backend, portal, sandbox, folder / "canary.txt", wanted)
         runs._extra_processes()
         yield runs
