@@ -25,7 +25,7 @@ def rewrite(tree: ast.Module) -> ast.Module:
 
 
 def install() -> None:
-    """Makes the call known everywhere in this process, and teaches unittest and pytest to use it."""
+    """Makes the call known in this process, and teaches unittest and pytest to use it."""
     if hasattr(builtins, _NAME):
         return
     setattr(builtins, _NAME, same)
