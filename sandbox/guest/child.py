@@ -13,7 +13,6 @@ from __future__ import annotations
 import builtins
 import collections
 import enum
-import inspect
 import linecache
 import socket
 import sys
@@ -91,8 +90,10 @@ class Session:
             arguments = [self._decode(item) for item in message["a"]]
             named = {key: self._decode(item) for key, item in message["k"].items()}
             operation = message["o"]
+            awaited = False
             if operation == "call":
                 result = target(*arguments, **named)
+                awaited = isinstance(result, types.CoroutineType)
             elif operation == "describe":
                 result = self._describe(target)
             elif operation == "name":
@@ -101,7 +102,8 @@ class Session:
                 return
             else:
                 result = OPERATIONS[operation](target, *arguments, **named)
-            if inspect.iscoroutine(result) or operation in ("anext", "aenter", "aexit"):
+                awaited = operation in ("anext", "aenter", "aexit")
+            if awaited:
                 reply = {"r": call, "v": {"A": self._awaited(result)}}
             else:
                 reply = {"r": call, "v": self._encode(result)}

@@ -18,7 +18,7 @@ import types
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeGuard
 
-from . import asserts, buffers, remote
+from . import asserts, buffers, identity, remote
 
 _DETAIL_LIMIT = 1500
 
@@ -199,8 +199,6 @@ def _run_asserts(bench: Bench, number: int, test: dict[str, Any]) -> None:
     namespace = bench.namespace("tests")
     prepare = None
     if bench.is_class:
-        from . import identity
-
         identity.install()
         prepare = identity.rewrite
         bench.fill(namespace, test["source"])
