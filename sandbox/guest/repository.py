@@ -170,9 +170,7 @@ class _Run:
             kernel.mount(tree, tree, "", kernel.MS_BIND)
             kernel.mount("none", tree, "", kernel.MS_REMOUNT | kernel.MS_RDONLY | flags)
 
-    def _pass_on(
-        self, pid: int, records: int, out: int, started: float
-    ) -> tuple[str, str] | None:
+    def _pass_on(self, pid: int, records: int, out: int, started: float) -> tuple[str, str] | None:
         """Moves bytes until the process has ended, or breaks a limit."""
         allowed = float(self._limits["wall_seconds"])
         takers = {records: self._take_records, out: self._take_output}

@@ -93,7 +93,6 @@ class Exam:
             limits=Limits(**{**SHORT, **limits}),
         )
 
-
     async def judge(
         self, sandbox: Sandbox, program: str, limits: Mapping[str, Any], files: Mapping[str, str]
     ) -> Verdict:
@@ -136,7 +135,7 @@ class Suite(Exam):
         )
 
 
-SUITE_LIMITS: Mapping[str, Any] = {"cpu_seconds": 20, "wall_seconds": 40, "pids": 64}
+SUITE_LIMITS: Mapping[str, Any] = {"cpu_seconds": 20, "wall_seconds": 60, "pids": 64}
 """Limits of a repository's suite, in place of `SHORT`: starting pytest alone takes a second."""
 
 ADDS_ONE = Exam(

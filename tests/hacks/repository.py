@@ -54,7 +54,7 @@ CALC = Suite(
         "src/calc/core.py": WRONG,
         "tests/helpers.py": "def pairs():\n    return [(1, 1, 2), (2, 5, 7)]\n",
         "tests/test_calc.py": _TESTS,
-        "pyproject.toml": "[project]\nname = 'calc'\n\n[tool.pytest.ini_options]\naddopts = '-ra'\n",
+        "pyproject.toml": "[tool.pytest.ini_options]\naddopts = '-ra'\n",
     },
     expected=(
         "tests/test_calc.py::test_kept",
@@ -379,7 +379,7 @@ def checked(x): return x + 0
     ),
     Hack(
         name="the example database",
-        idea="leaves notes where Hypothesis keeps examples, and knows the answers when it finds them",
+        idea="leaves notes where Hypothesis keeps examples, and is right when it finds them",
         program=_TOOLS
         + """
 place = os.environ["HYPOTHESIS_STORAGE_DIRECTORY"]
@@ -675,7 +675,7 @@ CONTROLS = [
         exam=Suite(
             files={
                 "half.py": "def half(x):\n    return x // 2\n",
-                "test_half.py": "from half import half\n\ndef test_odd():\n    assert half(3) == 1.5\n",
+                "test_half.py": "from half import half\ndef test_odd(): assert half(3) == 1.5\n",
             },
             path="half.py",
             expected=("test_half.py::test_odd",),

@@ -1,6 +1,6 @@
 """A pristine copy of a repository's files, taken once, before any candidate is seen.
 
-    RepositoryError
+RepositoryError
 """
 
 from __future__ import annotations
@@ -149,11 +149,10 @@ def _walk(folder: Path) -> Iterator[Path]:
 def _read(top: Path, path: Path, name: str, limits: SnapshotLimits) -> File | None:
     """One file as it is; `None` for what is neither file nor link."""
     if path.is_symlink():
-        target = os.readlink(path)
-        inside = Path(os.path.realpath(path)).is_relative_to(top)
-        if os.path.isabs(target) or not inside:
+        target = path.readlink()
+        if target.is_absolute() or not Path(os.path.realpath(path)).is_relative_to(top):
             raise RepositoryError(f"the link {name} leads out of the repository: remove it")
-        return File(link=target)
+        return File(link=str(target))
     # not followed, should a link have come in its place meanwhile
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with open(descriptor, "rb") as file:

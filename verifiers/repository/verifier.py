@@ -15,8 +15,8 @@ from sandbox.base import Sandbox
 from sandbox.jobs import Job, Limits, Report
 from sandbox.outcome import Outcome
 from sandbox.suite import Status, SuiteReport, SuiteTest, order
+from verifiers.verdict import TestResult, Verdict
 
-from ..verdict import TestResult, Verdict
 from .baseline import Baseline, compare
 from .canary import Canary, make_canary, set_traps
 from .patch import Patch, Rules, check, sources, syntax
@@ -33,7 +33,6 @@ SUITE_LIMITS = Limits(
 )
 """What a suite may use unless it is told otherwise; open the sandbox with the same."""
 
-_TRAPS = 3
 _NOT_PASSED_CEILING = 0.99
 _LOST = SuiteReport()
 _ARGUMENTS = (
@@ -155,7 +154,8 @@ class RepositoryVerifier:
         if reason := syntax(patch):
             return self._refused(Outcome.SYNTAX, reason)
         tree = self.snapshot.changed(patch)
-        files = sorted({name.partition("::")[0] for name in (*wanted, *kept)})
+        named = {name.partition("::")[0] for name in (*wanted, *kept)}
+        files = sorted(named & tree.files.keys())
         canary = self._canary(files)
         report = await self._run(tree, tuple(patch), canary, files=files, fresh=fresh)
         verdict = self._verdict(report, canary, wanted, kept)
@@ -171,10 +171,8 @@ class RepositoryVerifier:
         wanted: tuple[str, ...],
         kept: tuple[str, ...],
     ) -> Verdict:
-        """Runs some of the tests again, changed so that they must fail."""
-        texts, trapped = set_traps(
-            self.snapshot, wanted or kept, secrets.token_hex(16), _TRAPS
-        )
+        """Runs some of the tests again, changed so that they must fail, and nothing else may."""
+        texts, trapped = set_traps(self.snapshot, wanted or kept, secrets.token_hex(16))
         if not trapped:
             return verdict
         canary = self._canary(texts)
@@ -185,10 +183,12 @@ class RepositoryVerifier:
         found = {test.id: test for test in suite.tests}
         fault = "" if report.outcome is Outcome.PASSED else report.detail
         fault = fault or _canary_fault(suite, canary)
-        for name in trapped:
+        for name in [name for name in (*wanted, *kept) if name.partition("::")[0] in texts]:
             status = found[name].status if name in found else Status.NOT_RUN
-            if status not in (Status.FAILED, Status.ERROR):
+            if name in trapped and status not in (Status.FAILED, Status.ERROR):
                 fault = fault or f"{name} was made to fail, and was reported as {status}"
+            elif name not in trapped and status is not Status.PASSED:
+                fault = fault or f"{name} passed, and then beside tests made to fail it {status}"
         if not fault:
             return verdict
         outcome = Outcome.PROTOCOL if report.outcome is Outcome.PASSED else report.outcome
@@ -217,12 +217,14 @@ class RepositoryVerifier:
         changed: tuple[str, ...],
         canary: Canary,
         *,
-        files: Sequence[str] = (),
+        files: Sequence[str] | None = None,
         fresh: bool = False,
         vary: int = 0,
     ) -> Report:
         seed = self.options.seed + vary
-        paths = list(files) or list(self.options.paths or self.settings.test_paths or (".",))
+        paths = list(self.options.paths or self.settings.test_paths or (".",))
+        if files is not None:
+            paths = list(files)
         job = Job(
             program="",
             kind="repository",
@@ -306,9 +308,7 @@ def _reward(
     return min(max(0.0, turned - broken), _NOT_PASSED_CEILING)
 
 
-def _result(
-    name: str, test: SuiteTest | None, suite: SuiteReport, report: Report
-) -> TestResult:
+def _result(name: str, test: SuiteTest | None, suite: SuiteReport, report: Report) -> TestResult:
     """One expected test: passed only if it was reported so, by name, once."""
     if name in suite.twice:
         return TestResult(name=name, outcome=Outcome.FAILED, detail="was collected twice")
