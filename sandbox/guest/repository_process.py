@@ -17,6 +17,7 @@ import contextlib
 import gc
 import hashlib
 import json
+import operator
 import os
 import random
 import sys
@@ -58,11 +59,14 @@ def channel(descriptor: int, key: bytes) -> Emit:
 
 def machinery() -> Callable[[], str]:
     """Notes what pytest and its like consist of; the function that comes back says what changed."""
-    noted: list[tuple[Any, str, Any, Any]] = []
+    noted: list[tuple[Any, str, Any]] = []
+    functions: list[types.FunctionType] = []
 
     def note(holder: Any, name: str, value: Any) -> None:
+        noted.append((holder, name, value))
         plain = value.__func__ if isinstance(value, (staticmethod, classmethod)) else value
-        noted.append((holder, name, value, getattr(plain, "__code__", None)))
+        if isinstance(plain, types.FunctionType):
+            functions.append(plain)
 
     for module_name, module in list(sys.modules.items()):
         if module_name.partition(".")[0] not in _WATCHED or module is None:
@@ -80,15 +84,24 @@ def machinery() -> Callable[[], str]:
                 note(vars(module), name, value)
     for name in _BUILTINS:
         note(vars(builtins), name, getattr(builtins, name))
-    frozen, function = tuple(noted), types.FunctionType
+    holders, names, values = zip(*noted, strict=True)
+    own = tuple(function.__code__ for function in functions)
+    same, get, code_of, every = operator.is_, operator.getitem, operator.attrgetter("__code__"), all
 
     def changed() -> str:
-        for holder, name, value, code in frozen:
+        # loops in C: this is done twice for every test
+        with contextlib.suppress(Exception):
+            if every(map(same, map(get, holders, names), values)) and every(
+                map(same, map(code_of, functions), own)
+            ):
+                return ""
+        for holder, name, value in noted:
             if holder.get(name) is not value:
                 return f"{name} was replaced"
-            if code is not None and type(value) is function and value.__code__ is not code:
-                return f"the code of {name} was replaced"
-        return ""
+        for function, code in zip(functions, own, strict=True):
+            if function.__code__ is not code:
+                return f"the code of {function.__name__} was replaced"
+        return "the machinery was changed"
 
     return changed
 
@@ -102,6 +115,7 @@ class Places:
         stdlib = os.path.dirname(os.__file__)
         self._trusted = (f"{stdlib}/", "<frozen ", *(f"{path}/" for path in libraries))
         self._known: dict[str, frozenset[Any]] = {}
+        self._seen: dict[int, tuple[Any, bool]] = {}
         self._compile: Callable[[str], Iterator[Any]] = lambda path: iter(())
 
     def learn(self, config: Any) -> None:
@@ -137,6 +151,13 @@ class Places:
 
     def owns(self, code: Any) -> bool:
         """Whether code is a library's, or stands so in a file that the candidate did not change."""
+        known = self._seen.get(id(code))
+        if known is None or known[0] is not code:
+            # it is kept, so that its address stays its own
+            known = self._seen[id(code)] = (code, self._owns(code))
+        return known[1]
+
+    def _owns(self, code: Any) -> bool:
         path = code.co_filename
         if path.startswith(self._trusted):
             return True
@@ -230,6 +251,7 @@ class Guard:
         self._places = places
         self._watches = watches
         self._session: Any = None
+        self._hooks_seen: list[Any] = []
 
     def open(self, session: Any) -> None:
         """From here on the hooks and fixtures of this session are looked at."""
@@ -255,11 +277,18 @@ class Guard:
     def _hooks(self) -> str:
         if self._session is None:
             return ""
-        for name, caller in vars(self._session.config.pluginmanager.hook).items():
-            if name.startswith("pytest_"):
-                for hook in caller.get_hookimpls():
-                    if not self._is_ours(hook.function):
-                        return f"the hook {name} was added by the code under test"
+        callers = vars(self._session.config.pluginmanager.hook)
+        hooks = [
+            (name, hook.function, getattr(hook.function, "__code__", None))
+            for name, caller in callers.items()
+            if name.startswith("pytest_")
+            for hook in caller.get_hookimpls()
+        ]
+        if hooks != self._hooks_seen:
+            for name, function, _ in hooks:
+                if not self._is_ours(function):
+                    return f"the hook {name} was added by the code under test"
+            self._hooks_seen = hooks
         return ""
 
     def item(self, item: Any) -> str:
@@ -326,7 +355,6 @@ def reporter(emit: Emit, guard: Guard, places: Places, tree: str) -> types.Modul
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(item: Any) -> Any:
         emit("begin", item.nodeid)
-        look(guard.item(item))
         result = yield
         emit("end", item.nodeid)
         return result
@@ -334,7 +362,8 @@ def reporter(emit: Emit, guard: Guard, places: Places, tree: str) -> types.Modul
     def watch(when: str) -> Any:
         @pytest.hookimpl(wrapper=True, trylast=True)
         def step(item: Any) -> Any:
-            look(guard.all(), guard.item(item))
+            if when == "call":
+                look(guard.all(), guard.item(item))
             seen[when] = "unfinished"
             try:
                 result = yield
@@ -344,7 +373,8 @@ def reporter(emit: Emit, guard: Guard, places: Places, tree: str) -> types.Modul
             else:
                 seen[when] = "fine"
             finally:
-                look(guard.all(), guard.item(item))
+                if when == "call":
+                    look(guard.all(), guard.item(item))
             return result
 
         return step
