@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from pydantic import BaseModel, ConfigDict
 
 from sandbox.base import Sandbox
+from sandbox.guest.limits import inodes
 from sandbox.jobs import Job, Limits, Report
 from sandbox.outcome import Outcome
 from sandbox.suite import Status, SuiteReport, SuiteTest, order
@@ -86,10 +87,16 @@ class RepositoryVerifier:
         self.snapshot = snapshot
         self.options = options or SuiteOptions()
         self.settings: SuiteSettings = read_settings(snapshot)
-        if snapshot.size * 4 > self.options.limits.file_mb * 3 << 20:
+        self._has_room()
+
+    def _has_room(self) -> None:
+        """Sees to it that the tree takes no more than three quarters of the scratch space."""
+        scratch = self.options.limits.file_mb << 20
+        if self.snapshot.size * 4 > scratch * 3 or self.snapshot.entries * 4 > inodes(scratch) * 3:
             raise RepositoryError(
-                f"the repository has {snapshot.size >> 20} MiB, too many for a scratch space of "
-                f"{self.options.limits.file_mb} MiB: raise file_mb in the limits"
+                f"the repository has {self.snapshot.entries} files and folders and "
+                f"{self.snapshot.size >> 20} MiB, too much for a scratch space of "
+                f"{scratch >> 20} MiB: raise file_mb in the limits"
             )
 
     @property
