@@ -248,6 +248,20 @@ def test_a_patch_outside_of_the_sources_is_refused_without_a_run(make: Make) -> 
     assert (verdict.reward, verdict.tests, verdict.seconds) == (0, (), 0)
 
 
+def test_tests_within_the_sources_cant_be_changed_by_what_they_judge(make: Make) -> None:
+    doctest = 'def one():\n    """\n    >>> one()\n    1\n    """\n    return 2\n'
+    bench = make({"one.py": doctest, "pytest.ini": "[pytest]\naddopts = --doctest-modules\n"})
+    found = bench.baseline()
+    assert tuple(found.failing) == ("one.py::one.one",), found
+    verdict = bench.verify({"one.py": "def one(): return 1\n"}, fail_to_pass=found.failing)
+    assert verdict.detail == "patch refused: one.py holds tests that have to pass"
+
+
+def test_a_suite_that_cant_start_says_why(make: Make) -> None:
+    bench = make({**FILES, "pytest.ini": "[pytest]\naddopts = --no-such-option\n"})
+    assert "--no-such-option" in bench.baseline().broken
+
+
 def test_new_and_removed_files(make: Make) -> None:
     bench = make({**FILES, "rest.py": "def unused(): pass\n"})
     patch = {
