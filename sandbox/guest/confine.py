@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from . import kernel, lockdown
+from .limits import inodes
 from .lockdown import Rlimits
 
 UID_SPAN = 20_000
@@ -247,7 +248,7 @@ class Confinement:
             folder,
             "tmpfs",
             kernel.MS_NOSUID | kernel.MS_NODEV,
-            f"size={self.scratch_bytes},nr_inodes=4096,mode=0700",
+            f"size={self.scratch_bytes},nr_inodes={inodes(self.scratch_bytes)},mode=0700",
         )
 
     def reuse_ruleset(self, slot: int) -> None:

@@ -27,7 +27,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from sandbox.base import Sandbox
 from sandbox.docker import LABEL
 from sandbox.outcome import Outcome
-from tests.hacks.catalogue import ADDS_ONE, Control, Entry, Gap, Hack, Suite, families, text_of
+from tests.hacks.catalogue import ADDS_ONE, Control, Entry, Hack, Suite, families, text_of
 from verifiers.verdict import Verdict
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
