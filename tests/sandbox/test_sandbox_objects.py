@@ -1,4 +1,4 @@
-"""Whole programs whose objects stay on their side, and arrays, on each backend; and what is lent."""
+"""Whole programs whose objects stay on their side, arrays, and what is lent, on each backend."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ class Thing:
 
 def lend(thing: Any) -> tuple[Lent, int]:
     lent = Lent()
-    ((_, body),) = lent.encode(thing).items()  # type: ignore[union-attr,attr-defined]
+    ((_, body),) = lent.encode(thing).items()  # type: ignore[attr-defined]
     return lent, body if isinstance(body, int) else body[0]
 
 
