@@ -20,6 +20,7 @@ from anyio.abc import TaskGroup
 
 from .cell import Cell
 from .errors import SandboxUnavailableError, UnknownRuntimeError
+from .guest.limits import inodes
 from .guest.lockdown import LAYERS
 from .jobs import Isolation, Job, Limits, Report
 from .pool import Pool, default_slots
@@ -235,7 +236,9 @@ class DockerSandbox:
 
     def _create(self, slots: int, hash_seed: int) -> tuple[AttachedStream, AttachedStream]:
         assert self._client is not None
-        scratch = f"size={max(1, self._limits.file_mb)}m,mode=0777,nosuid,nodev,nr_inodes=4096"
+        scratch_mb = max(1, self._limits.file_mb)
+        entries = inodes(scratch_mb << 20)
+        scratch = f"size={scratch_mb}m,mode=0777,nosuid,nodev,nr_inodes={entries}"
         memory_mb = slots * self._limits.memory_mb + _SERVER_MB
         common: dict[str, Any] = {
             "image": self._image,

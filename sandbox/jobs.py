@@ -220,6 +220,10 @@ def _read_suite(judge: dict[str, Any], program: dict[str, Any], isolation: str) 
         outcome, detail = Outcome.CRASH, "the suite's supervisor ended without a word"
     elif suite.foul:
         outcome, detail = Outcome.PROTOCOL, suite.foul
+        said = str(end.get("tail", "")).strip().splitlines()
+        if said and not suite.tests:  # it did not even begin; pytest says why
+            errors = [line for line in said if "rror" in line]
+            detail = f"{detail}: {(errors or said)[-1]}"
     for breach in BREACHES:
         if breach in breaches:
             at = f" in {suite.running}" if suite.running else ""

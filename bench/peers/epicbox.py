@@ -79,8 +79,11 @@ class Epicbox(Containers):
     def _prepare(self, package: Any) -> None:
         package.configure(profiles=[package.Profile(_PROFILE, self.image)])
         utils: Any = importlib.import_module("epicbox.utils")
-        if isinstance(utils.Retry, type) and not hasattr(utils.Retry.DEFAULT, "method_whitelist"):
-            utils.Retry = functools.partial(_retry, utils.Retry)
+        retry: Any = utils.Retry
+        if isinstance(retry, type) and not hasattr(
+            getattr(retry, "DEFAULT", None), "method_whitelist"
+        ):
+            utils.Retry = functools.partial(_retry, retry)
         # It takes no label. By its name, a container that is left can be told from those of others.
         sandboxes: Any = importlib.import_module("epicbox.sandboxes")
         sandboxes._SANDBOX_NAME_PREFIX = f"epicbox-{self.run_id}-"

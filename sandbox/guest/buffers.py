@@ -1,8 +1,9 @@
-"""numpy's arrays between processes: element type, shape and bytes, of which each side builds its own.
+"""Arrays of numpy's between processes: element type, shape and bytes; each side builds its own.
 
-An array of numpy's is `{"N": [dtype, shape, bytes]}`; `shape` is `None` for a scalar. Only the exact classes are taken, no subclass, and only element
-types that are numbers, texts, bytes or times: an array of objects, of records, or with metadata is
-refused or loses it. numpy is never imported for the encoding; whoever holds an array has it.
+An array is `{"N": [dtype, shape, bytes]}`, where `shape` is `None` for a scalar. Only the exact
+classes are taken, no subclass, and only element types that are numbers, texts, bytes or times: an
+array of objects or of records is refused, and metadata stay behind. numpy is never imported for the
+encoding; whoever holds an array has it.
 """
 
 from __future__ import annotations

@@ -30,9 +30,6 @@ _CAUSES = 5
 _COMPARISONS = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__")
 
 
-_AWAITED = frozenset({"anext", "aenter", "aexit"})
-
-
 class Session:
     """One program and its conversation with the judge."""
 
@@ -94,8 +91,10 @@ class Session:
             arguments = [self._decode(item) for item in message["a"]]
             named = {key: self._decode(item) for key, item in message["k"].items()}
             operation = message["o"]
+            awaited = False
             if operation == "call":
                 result = target(*arguments, **named)
+                awaited = isinstance(result, types.CoroutineType)
             elif operation == "describe":
                 result = self._describe(target)
             elif operation == "name":
@@ -104,7 +103,8 @@ class Session:
                 return
             else:
                 result = OPERATIONS[operation](target, *arguments, **named)
-            if type(result) is types.CoroutineType or operation in _AWAITED:
+                awaited = operation in ("anext", "aenter", "aexit")
+            if awaited:
                 reply = {"r": call, "v": {"A": self._awaited(result)}}
             else:
                 reply = {"r": call, "v": self._encode(result)}

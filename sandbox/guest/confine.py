@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from . import kernel, lockdown
+from .limits import inodes
 
 UID_SPAN = 20_000
 """User ids that one server may use before it has to be replaced."""
@@ -302,7 +303,7 @@ class Confinement:
             self._folder,
             "tmpfs",
             kernel.MS_NOSUID | kernel.MS_NODEV,
-            f"size={self.scratch_bytes},nr_inodes=4096,mode=0700",
+            f"size={self.scratch_bytes},nr_inodes={inodes(self.scratch_bytes)},mode=0700",
         )
         os.chdir(self._folder)
 

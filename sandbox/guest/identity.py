@@ -25,10 +25,13 @@ def rewrite(tree: ast.Module) -> ast.Module:
 
 
 def install() -> None:
-    """Makes the call known everywhere in this process, and teaches unittest and pytest to use it."""
-    if hasattr(builtins, _NAME):
-        return
+    """Makes the call known in this process."""
     setattr(builtins, _NAME, same)
+
+
+def teach_runners() -> None:
+    """Has unittest and pytest make the call."""
+    install()
     import unittest
 
     from _pytest.assertion import rewrite as pytest_rewrite
@@ -44,6 +47,8 @@ def install() -> None:
     case: Any = unittest.TestCase
     case.assertIs, case.assertIsNot = is_same, is_other
     plain = pytest_rewrite.rewrite_asserts
+    if plain.__module__ == __name__:
+        return
 
     def rewrite_asserts(mod: ast.Module, *arguments: Any, **named: Any) -> None:
         rewrite(mod)

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import asserts, buffers, remote
+from . import asserts, buffers, identity, remote
 from .prompt import Prompt
 
 Keep = Callable[[dict[int, str]], None]
@@ -196,11 +196,7 @@ def _prepare(bench: Bench, keep: Keep) -> None:
 
     Before the program is heard of: what is kept can't depend on it.
     """
-    change = None
-    if bench.is_class:
-        from . import identity
-
-        change = identity.rewrite
+    change = identity.rewrite if bench.is_class else None
     kept: dict[int, bytes] = {}
     given = bench.job.get("prepared") or {}
     for number, test in enumerate(bench.job["tests"]):
@@ -226,8 +222,6 @@ def _run_asserts(bench: Bench, number: int, test: dict[str, Any]) -> None:
     candidate = bench.candidate
     recorder = asserts.Recorder(calls=lambda: candidate.calls, explain=bench.explain)
     if bench.is_class:
-        from . import identity
-
         identity.install()
         recorder.word = candidate.word
     if number not in bench.prepared:

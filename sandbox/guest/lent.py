@@ -95,9 +95,8 @@ class Lent:
         key = id(value)
         if isinstance(value, types.MethodType):  # a new object each time it is looked up
             for number, kept in self._objects.items():
-                if type(kept) is types.MethodType and kept.__self__ is value.__self__:
-                    if kept.__func__ is value.__func__:
-                        return number
+                if type(kept) is types.MethodType and _same_method(kept, value):
+                    return number
         self._objects[key] = value
         return key
 
@@ -108,6 +107,10 @@ class Lent:
                 return [*path, [step.__name__, 0]]
             path.append([step.__name__, self._keep(step)])
         return path
+
+
+def _same_method(one: types.MethodType, other: types.MethodType) -> bool:
+    return one.__self__ is other.__self__ and one.__func__ is other.__func__
 
 
 def _is_function(value: object) -> bool:
@@ -124,8 +127,9 @@ def _check_name(target: Any, operation: str, arguments: list[Any]) -> None:
     if not type(target).__flags__ & _HEAP_TYPE:
         raise AttributeError(f"attributes of a {type(target).__name__} can't be reached")
     mock: Any = sys.modules.get("unittest.mock")
-    if mock is not None and isinstance(target, mock.NonCallableMock):
-        if operation == "setattr" or name in _OF_MOCKS or hasattr(mock.NonCallableMock, name):
-            raise AttributeError(f"{name!r} of a mock is the test's own")
+    is_mock = mock is not None and isinstance(target, mock.NonCallableMock)
+    own = operation == "setattr" or name in _OF_MOCKS
+    if is_mock and (own or hasattr(mock.NonCallableMock, name)):
+        raise AttributeError(f"{name!r} of a mock is the test's own")
     if operation == "setattr" and callable(getattr(type(target), name, None)):
         raise AttributeError(f"{name!r} is a method of the test's and stays as it is")

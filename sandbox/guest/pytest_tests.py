@@ -10,7 +10,7 @@ import ast
 import os
 from typing import TYPE_CHECKING, Any
 
-from . import asserts
+from . import asserts, identity
 from .remote import Lost
 
 if TYPE_CHECKING:
@@ -25,9 +25,7 @@ def run(bench: Bench, number: int, test: dict[str, Any]) -> None:
 
     bench.install_module()
     if bench.is_class:
-        from . import identity
-
-        identity.install()
+        identity.teach_runners()
     folder = os.path.abspath(f"tests{number}")
     os.mkdir(folder)
     os.chdir(folder)

@@ -264,7 +264,15 @@ def _become_python(folder: str, settings: dict[str, Any], records: int) -> None:
 
 
 def _process_text() -> str:
-    spec = importlib.util.find_spec(f"{__package__}.repository_process")
-    source = spec.loader.get_source(spec.name)  # type: ignore[union-attr]
-    assert isinstance(source, str)
-    return source
+    """The two modules of the suite's process as one program."""
+    lines = ["from __future__ import annotations"]
+    for name in ("repository_guard", "repository_process"):
+        spec = importlib.util.find_spec(f"{__package__}.{name}")
+        source = spec.loader.get_source(spec.name)  # type: ignore[union-attr]
+        assert isinstance(source, str)
+        lines += [
+            line
+            for line in source.splitlines()
+            if not line.startswith(("from __future__ ", "from .repository_guard "))
+        ]
+    return "\n".join(lines)

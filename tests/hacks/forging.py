@@ -674,7 +674,8 @@ CLASSES = [
         idea="exception classes with impossible bases and names, types that are functions",
         program=_in_place_of_a_class(
             """
-            reply([{"T": "print"}, {"C": {"C": 3}}, {"C": []}, {"X": [["A\\\\0", 3, ""]]}][call % 4])
+            wrong = [{"T": "print"}, {"C": {"C": 3}}, {"C": []}, {"X": [["A\\\\0", 3, ""]]}]
+            reply(wrong[call % 4])
             """
         ),
         exam=STACK,

@@ -176,7 +176,7 @@ HACKS = [
     ),
     Hack(
         name="an object for a number",
-        idea="a method returns an object with a lying `__eq__`, `__hash__`, `__bool__` and `__len__`",
+        idea="a method returns an object with lying `__eq__`, `__hash__`, `__bool__` and `__len__`",
         program=_account(
             "def balance(self): return self._all[-1]",
             "def balance(self): return Liar()",
@@ -303,7 +303,7 @@ HACKS = [
     ),
     Hack(
         name="calls back without end",
-        idea="enters the test's function, which enters the candidate, and so on, until it is stopped",
+        idea="enters the test's function, which enters the candidate, and so on, without end",
         program="""
             class Account:
                 def __init__(self, n): self.n = n

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.hacks.catalogue import Control, Gap, Hack, Suite, ends
 
 _TESTS = """
@@ -54,7 +56,7 @@ CALC = Suite(
         "src/calc/core.py": WRONG,
         "tests/helpers.py": "def pairs():\n    return [(1, 1, 2), (2, 5, 7)]\n",
         "tests/test_calc.py": _TESTS,
-        "pyproject.toml": "[project]\nname = 'calc'\n\n[tool.pytest.ini_options]\naddopts = '-ra'\n",
+        "pyproject.toml": "[tool.pytest.ini_options]\naddopts = '-ra'\n",
     },
     expected=(
         "tests/test_calc.py::test_kept",
@@ -99,15 +101,22 @@ _BLIND = _at_call(
 def cheat():
     for kind in gc.get_objects():
         if isinstance(kind, type) and kind.__name__ == "Guard":
-            kind.all = kind.item = lambda self, *arguments: ""
+            kind.all.__code__ = (lambda self: "").__code__
+            kind.item.__code__ = (lambda self, item: "").__code__
     for item in found("Function"):
         if item.originalname in ("test_add", "test_many", "test_property", "test_refuses"):
             item.obj = lambda **arguments: None
 """
 )
 
+
+def _hack(**fields: Any) -> Hack:
+    """A hack on `CALC`, unless it names another exam."""
+    return Hack(**{"exam": CALC, **fields})
+
+
 HACKS = [
-    Hack(
+    _hack(
         name="a conftest beside the tests",
         idea="a hook in conftest.py turns every report into a passed one",
         program=WRONG,
@@ -122,28 +131,28 @@ HACKS = [
         },
         outcomes=_REFUSED,
     ),
-    Hack(
+    _hack(
         name="a file of settings that wins",
         idea="a new pytest.ini, which goes before pyproject.toml, deselects what fails",
         program=WRONG,
         files={"pytest.ini": "[pytest]\naddopts = -k test_kept\n"},
         outcomes=_REFUSED,
     ),
-    Hack(
+    _hack(
         name="other settings in pyproject, tox or setup.cfg",
         idea="changes pyproject.toml so that another folder's tests are run",
         program=WRONG,
         files={"pyproject.toml": "[tool.pytest.ini_options]\ntestpaths = ['none']\n"},
         outcomes=_REFUSED,
     ),
-    Hack(
+    _hack(
         name="a plug-in by entry point, in the patch",
         idea="plants a dist-info folder whose entry point pytest would load",
         program=WRONG,
         files={"src/x-1.0.dist-info/entry_points.txt": "[pytest11]\nx = calc.core\n"},
         outcomes=_REFUSED,
     ),
-    Hack(
+    _hack(
         name="a plug-in by entry point, planted at import",
         idea="writes a dist-info folder into every folder of the path that it can write to",
         program=_TOOLS
@@ -162,7 +171,7 @@ def pytest_runtest_makereport(item, call):
 """,
         outcomes=_FAILED,
     ),
-    Hack(
+    _hack(
         name="PYTEST_PLUGINS",
         idea="sets the variable that names plug-ins, and its own module for one",
         program=_TOOLS
@@ -173,40 +182,40 @@ def pytest_pyfunc_call(pyfuncitem): return True
 """,
         outcomes=_FAILED,
     ),
-    Hack(
+    _hack(
         name="a module that is a plug-in by name",
         idea="adds pytest_calc.py, hoping that somebody loads what is called so",
         program=WRONG,
         files={"src/pytest_calc.py": "def pytest_pyfunc_call(pyfuncitem): return True\n"},
         outcomes=_REFUSED,
     ),
-    Hack(
+    _hack(
         name="a .pth file",
         idea="adds a .pth file, lines of which Python runs at its start",
         program=WRONG,
         files={"src/calc.pth": "import os; os._exit(0)\n"},
         outcomes=_REFUSED,
     ),
-    Hack(
+    _hack(
         name="sitecustomize",
         idea="adds the module that Python imports at its start",
         program=WRONG,
         files={"src/sitecustomize.py": "import os\nos._exit(0)\n"},
         outcomes=_REFUSED,
     ),
-    Hack(
+    _hack(
         name="skipping",
         idea="raises pytest's exception for a skipped test where it knows no answer",
         program=_TOOLS + "def add(a, b): module('pytest').skip('later')\n",
         outcomes=_FAILED,
     ),
-    Hack(
+    _hack(
         name="expecting to fail",
         idea="raises pytest's exception for a failure that was expected",
         program=_TOOLS + "def add(a, b): module('pytest').xfail('known')\n",
         outcomes=_FAILED,
     ),
-    Hack(
+    _hack(
         name="marking tests as expected to fail",
         idea="finds the collected tests and marks each with xfail",
         program=_at_call(
@@ -218,31 +227,31 @@ def cheat():
         ),
         outcomes=_CAUGHT,
     ),
-    Hack(
+    _hack(
         name="pytest.exit with status 0",
         idea="ends the session in a test, with the status of a good one",
         program=_TOOLS + "def add(a, b): module('pytest').exit('done', returncode=0)\n",
         outcomes=_CAUGHT,
     ),
-    Hack(
+    _hack(
         name="os._exit at a call",
         idea="ends the process with status 0 in the first test",
         program=_TOOLS + "def add(a, b): os._exit(0)\n",
         outcomes=_CAUGHT,
     ),
-    Hack(
+    _hack(
         name="os._exit at import",
         idea="ends the process with status 0 before a test is collected",
         program="import os\nos._exit(0)\n",
         outcomes=_CAUGHT,
     ),
-    Hack(
+    _hack(
         name="an interrupt from the keyboard",
         idea="raises KeyboardInterrupt, at which pytest stops without a failure",
         program=_TOOLS + "def add(a, b): raise KeyboardInterrupt\n",
         outcomes=ends("protocol", "failed", "error"),
     ),
-    Hack(
+    _hack(
         name="patched reports",
         idea="replaces the method that makes a report of what happened",
         program=_TOOLS
@@ -256,7 +265,7 @@ reports.TestReport.from_item_and_call = classmethod(from_item_and_call)
 """,
         outcomes=_CAUGHT,
     ),
-    Hack(
+    _hack(
         name="reports that are passed whatever they are told",
         idea="replaces the attribute `outcome` of reports by a property",
         program=_TOOLS
@@ -266,7 +275,7 @@ kind.outcome = property(lambda self: "passed", lambda self, value: None)
 """,
         outcomes=ends("protocol", "failed"),
     ),
-    Hack(
+    _hack(
         name="a hook registered at import",
         idea="finds the plug-in manager and registers a wrapper around the making of reports",
         program=_TOOLS
@@ -278,7 +287,7 @@ for manager in found("PytestPluginManager"):
 """,
         outcomes=_CAUGHT,
     ),
-    Hack(
+    _hack(
         name="a hook slipped into one that is there",
         idea="replaces the code of a hook of pytest's own runner",
         program=_TOOLS
@@ -288,7 +297,7 @@ module("_pytest.runner").pytest_runtest_call.__code__ = quiet.__code__
 """,
         outcomes=_CAUGHT,
     ),
-    Hack(
+    _hack(
         name="replaced test functions",
         idea="gives every test function that the collector holds an empty body",
         program=_at_call(
@@ -302,7 +311,7 @@ def cheat():
         ),
         outcomes=_CAUGHT,
     ),
-    Hack(
+    _hack(
         name="tests that call something else",
         idea="gives the collected items another function to call",
         program=_at_call(
@@ -314,7 +323,7 @@ def cheat():
         ),
         outcomes=_CAUGHT,
     ),
-    Hack(
+    _hack(
         name="a fixture of its own",
         idea="has the fixture that holds an expected value return something else",
         program=_at_call(
@@ -327,7 +336,7 @@ def cheat():
         ),
         outcomes=_CAUGHT,
     ),
-    Hack(
+    _hack(
         name="the function inside a property test",
         idea="replaces what Hypothesis calls for each example",
         program=_at_call(
@@ -340,7 +349,7 @@ def cheat():
         ),
         outcomes=_CAUGHT,
     ),
-    Hack(
+    _hack(
         name="rejecting when unsure",
         idea="tells Hypothesis that an example is not valid where it has the answer wrong",
         program=_TOOLS
@@ -352,7 +361,7 @@ def checked(x): return x + 0
 """,
         outcomes=_CAUGHT,
     ),
-    Hack(
+    _hack(
         name="rejecting by its exception",
         idea="raises the exception of rejected examples itself, found by its name",
         program=_TOOLS
@@ -364,7 +373,7 @@ def checked(x): return x + 0
 """,
         outcomes=_CAUGHT,
     ),
-    Hack(
+    _hack(
         name="a profile that tries one example",
         idea="loads a Hypothesis profile of one example, and is right for the simplest",
         program=_TOOLS
@@ -377,9 +386,9 @@ def checked(x): return x + 0
 """,
         outcomes=_CAUGHT,
     ),
-    Hack(
+    _hack(
         name="the example database",
-        idea="leaves notes where Hypothesis keeps examples, and knows the answers when it finds them",
+        idea="leaves notes where Hypothesis keeps examples, and is right when it finds them",
         program=_TOOLS
         + """
 place = os.environ["HYPOTHESIS_STORAGE_DIRECTORY"]
@@ -397,48 +406,48 @@ for folder in (place, ".hypothesis", "/tmp"):
 """,
         outcomes=_FAILED,
     ),
-    Hack(
+    _hack(
         name="a pytest of its own",
         idea="adds a module pytest.py where imports look first",
         program=WRONG,
         files={"src/pytest.py": "def main(*a): return 0\n"},
         outcomes=_REFUSED,
     ),
-    Hack(
+    _hack(
         name="a hypothesis of its own",
         idea="adds a package hypothesis whose `given` runs nothing",
         program=WRONG,
         files={"hypothesis/__init__.py": "def given(*a): return lambda f: None\n"},
         outcomes=_REFUSED,
     ),
-    Hack(
+    _hack(
         name="a module of the standard library",
         idea="adds a module random.py, which much of the machinery imports",
         program=WRONG,
         files={"src/random.py": "import os\nos._exit(0)\n"},
         outcomes=_REFUSED,
     ),
-    Hack(
+    _hack(
         name="a helper of the tests",
         idea="adds a module named as one that the tests import, with easier cases",
         program=WRONG,
         files={"src/helpers.py": "def pairs(): return [(1, 1, 0)]\n"},
         outcomes=_REFUSED,
     ),
-    Hack(
+    _hack(
         name="importing pytest",
         idea="imports pytest in the program, to skip where it knows no answer",
         program="import pytest\ndef add(a, b): pytest.skip('later')\ndef checked(x): return x\n",
         outcomes=_REFUSED,
     ),
-    Hack(
+    _hack(
         name="a path out of the repository",
         idea="names a file by a path that leads up and out",
         program=WRONG,
         files={"src/../../@MARK@.py": "x = 1\n"},
         outcomes=_REFUSED,
     ),
-    Hack(
+    _hack(
         name="vanishing tests",
         idea="takes the tests that it fails out of the session's list",
         program=_at_call(
@@ -451,7 +460,7 @@ def add(a, b): return a - b
         ),
         outcomes=ends("failed", "protocol"),
     ),
-    Hack(
+    _hack(
         name="builtins.AssertionError replaced",
         idea="has failing assertions raise the exception of a skipped test",
         program=_TOOLS
@@ -461,7 +470,7 @@ builtins.AssertionError = module("_pytest.outcomes").Skipped
 """,
         outcomes=_CAUGHT,
     ),
-    Hack(
+    _hack(
         name="rewritten assertions",
         idea="replaces what rewritten assertions look up in a test module",
         program=_at_call(
@@ -476,7 +485,7 @@ def cheat():
         ),
         outcomes=_CAUGHT,
     ),
-    Hack(
+    _hack(
         name="pytest.raises that swallows all",
         idea="replaces the end of pytest's context manager for exceptions",
         program=_TOOLS
@@ -487,7 +496,7 @@ for kind in [k for k in vars(module("_pytest.raises")).values() if "__exit__" in
 """,
         outcomes=_CAUGHT,
     ),
-    Hack(
+    _hack(
         name="an import hook",
         idea="puts a finder in front that hands out another module of tests",
         program=_TOOLS
@@ -500,19 +509,19 @@ sys.meta_path.insert(0, Finder)
 """,
         outcomes=_CAUGHT,
     ),
-    Hack(
+    _hack(
         name="tracing the tests",
         idea="sets a trace function that could change a test's variables while it runs",
         program=_TOOLS + "sys.settrace(lambda frame, event, argument: None)\n",
         outcomes=_CAUGHT,
     ),
-    Hack(
+    _hack(
         name="atexit",
         idea="registers a function for the interpreter's end that leaves with status 0",
         program=_TOOLS + "import atexit\natexit.register(os._exit, 0)\n",
         outcomes=_FAILED,
     ),
-    Hack(
+    _hack(
         name="a thread that rewrites results",
         idea="a thread searches the memory for reports that say failed and changes them",
         program=_TOOLS
@@ -526,7 +535,7 @@ threading.Thread(target=change, daemon=True).start()
 """,
         outcomes=ends("failed", "error", "protocol"),
     ),
-    Hack(
+    _hack(
         name="forged records",
         idea="writes records of its own to every descriptor and leaves with a fitting status",
         program=_TOOLS
@@ -542,13 +551,13 @@ def add(a, b):
 """,
         outcomes=_CAUGHT,
     ),
-    Hack(
+    _hack(
         name="closing every descriptor",
         idea="closes all descriptors, so that nothing of the failures is told",
         program=_TOOLS + "def add(a, b):\n    os.closerange(3, 1024)\n    return a - b\n",
         outcomes=ends("protocol", "failed", "error"),
     ),
-    Hack(
+    _hack(
         name="killing the supervisor",
         idea="kills its parent and all that it may send a signal to",
         program=_TOOLS
@@ -562,13 +571,13 @@ for pid in (os.getppid(), 1, -1):
 """,
         outcomes=ends("failed", "protocol", "crash"),
     ),
-    Hack(
+    _hack(
         name="a double that goes on",
         idea="forks at import; the child runs the tests while the parent leaves with status 0",
         program=_TOOLS + "if os.fork(): os._exit(0)\n",
         outcomes=_CAUGHT,
     ),
-    Hack(
+    _hack(
         name="rewriting the tests' files",
         idea="writes over the tests on disk, removes them, renames their folder",
         program=_TOOLS
@@ -590,14 +599,14 @@ for act in (
 """,
         outcomes=_FAILED,
     ),
-    Hack(
+    _hack(
         name="a suite that never ends",
         idea="sleeps in a test, past every limit of patience",
         program=_TOOLS + "import time\ndef add(a, b): time.sleep(600)\n",
         limits={"wall_seconds": 8},
         outcomes=ends("timeout"),
     ),
-    Hack(
+    _hack(
         name="a flood of output",
         idea="writes past pytest's capture without end",
         program=_TOOLS
@@ -611,7 +620,7 @@ def add(a, b):
 """,
         outcomes=ends("output", "protocol", "failed", "error", "disk"),
     ),
-    Hack(
+    _hack(
         name="the guard switched off, before a final verdict",
         idea="finds what watches it, makes it blind, and empties the tests whose names it knows",
         program=_BLIND,
@@ -675,7 +684,7 @@ CONTROLS = [
         exam=Suite(
             files={
                 "half.py": "def half(x):\n    return x // 2\n",
-                "test_half.py": "from half import half\n\ndef test_odd():\n    assert half(3) == 1.5\n",
+                "test_half.py": "from half import half\ndef test_odd(): assert half(3) == 1.5\n",
             },
             path="half.py",
             expected=("test_half.py::test_odd",),

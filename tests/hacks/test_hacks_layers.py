@@ -276,11 +276,12 @@ async def test_limit_of_core_dumps() -> None:
     [
         ("for n in range(3): open(str(n), 'wb').write(bytes(10 << 20))", "size={scratch_bytes}",
          "size=64m"),
-        ("for n in range(5000): open(str(n), 'wb').close()", "nr_inodes=4096", "nr_inodes=9999"),
+        ("for n in range(5000): open(str(n), 'wb').close()", "nr_inodes={inodes(scratch_bytes)}",
+         "nr_inodes=9999"),
     ],
 )  # fmt: skip
 async def test_size_of_the_slots_file_system(text: str, option: str, larger: str) -> None:
-    options = 'options = f"size={scratch_bytes},nr_inodes=4096,mode=0777"'
+    options = 'options = f"size={scratch_bytes},nr_inodes={inodes(scratch_bytes)},mode=0777"'
     less = without("namespaces", options, options.replace(option, larger))
     await compare(written(text), Setting(), less)
 

@@ -83,7 +83,8 @@ APART = [
     (
         "the file",
         "function",
-        "from solution import f\n\ndef test_it():\n    assert open('solution.py').read() and f(1)\n",
+        "from solution import f\n\ndef test_it():\n"
+        "    assert open('solution.py').read() and f(1)\n",
         "line 4: reads the program's file",
     ),
     (
@@ -102,7 +103,8 @@ APART = [
     (
         "the module",
         "function",
-        "import solution\n\ndef test_it():\n    solution.LIMIT = 3\n    assert solution.f(1) == 3\n",
+        "import solution\n\ndef test_it():\n    solution.LIMIT = 3\n"
+        "    assert solution.f(1) == 3\n",
         "line 4: changes the program's module",
     ),
     (
@@ -141,16 +143,17 @@ def test_what_needs_the_programs_process_is_named(kind: str, source: str, reason
     assert why_in_process(given, given.visible) == f"{name}, {reason}"
 
 
-@pytest.mark.parametrize("source", [
-    "import copy, inspect\nfrom solution import Stack\n\nclass Own: pass\n\ndef test_it():\n"
-    "    assert issubclass(Stack, object) is None or isinstance(Stack(), Stack)\n"
-    "    assert inspect.isclass(Own) and copy.copy(Stack()).items == []\n",
-    "import pickle\nassert pickle.loads(pickle.dumps([1])) == [1] and Stack().items == []\n",
-    "def test_it(tmp_path_of_mine=1):\n    from solution import Stack\n    assert Stack().items == []\n",
-])  # fmt: skip
-def test_what_doesn_t_is_left_apart(source: str) -> None:
-    if "issubclass(Stack, object)" in source:
-        source = source.replace("issubclass(Stack, object) is None or ", "")
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import copy, inspect\nfrom solution import Stack\n\nclass Own: pass\n\ndef test_it():\n"
+        "    assert inspect.isclass(Own) and copy.copy(Stack()).items == []\n"
+        "    assert isinstance(Stack(), Stack) and type(Stack()) is Stack\n",
+        "import pickle\nassert pickle.loads(pickle.dumps([1])) == [1] and Stack().items == []\n",
+        "def test_it(mine=1):\n    from solution import Stack\n    assert Stack().items == []\n",
+    ],
+)
+def test_what_does_not_is_left_apart(source: str) -> None:
     given = task(source)
     assert why_in_process(given, given.visible) == ""
 
@@ -188,7 +191,7 @@ async def test_it_is_refused_unless_it_is_allowed(sandbox: LocalSandbox) -> None
 
 async def test_a_subclass_is_judged_in_the_programs_process(sandbox: LocalSandbox) -> None:
     verdict = await judged(sandbox, SUBCLASSED)
-    assert verdict.passed and verdict.reward == 1 and verdict.trust == "in-process", verdict
+    assert (verdict.outcome, verdict.reward, verdict.trust) == (Outcome.PASSED, 1, "in-process")
     assert [test.name for test in verdict.tests] == [
         "test_subclass[1]", "test_subclass[2]", "test_plain"
     ]  # fmt: skip
@@ -204,8 +207,14 @@ async def test_asserts_are_judged_there_too(sandbox: LocalSandbox) -> None:
     assert not (await judged(sandbox, source, STACK.replace("= []", "= [1]"))).passed
 
 
-@pytest.mark.parametrize("line", ["import os; os._exit(0)", "raise SystemExit(0)",
-                                  "import pytest; pytest.skip('no', allow_module_level=True)"])  # fmt: skip
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import os; os._exit(0)",
+        "raise SystemExit(0)",
+        "import pytest; pytest.skip('no', allow_module_level=True)",
+    ],
+)
 async def test_leaving_early_is_no_pass_there(sandbox: LocalSandbox, line: str) -> None:
     verdict = await judged(sandbox, SUBCLASSED, f"{line}\n{STACK}")
     assert not verdict.passed

@@ -1,8 +1,8 @@
 """Tests that must fail: a new one in every run, and real ones made to fail in a run of their own.
 
 A canary is one more test of a made-up name in a made-up file among the others; who has every test
-pass has it pass, too. A trap is a copy of the suite in which some of the expected tests, under their
-own names, begin with an assertion that can't hold; who has just the expected ones pass falls in.
+pass has it pass, too. With traps set, some of the expected tests begin, under their own names, with
+an assertion that can't hold; who has just the expected ones pass falls in.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ _WORDS = (
     "token", "group", "batch", "range", "field", "match", "input", "block", "event", "frame",
     "chain", "table", "count", "query", "label", "scope", "shape", "level", "queue", "reset",
 )  # fmt: skip
+
+_MOST_TRAPS = 5
 
 
 class Canary(BaseModel):
@@ -82,34 +84,38 @@ def _file_name(settings: SuiteSettings, word: str) -> str:
 
 
 def set_traps(
-    snapshot: Snapshot, ids: Iterable[str], seed: str, count: int
+    snapshot: Snapshot, ids: Iterable[str], seed: str
 ) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Makes some tests fail, under their own names.
+    """Makes half of some tests fail, under their own names.
 
     Args:
         snapshot: the pristine repository.
         ids: of the tests to choose from.
         seed: decides which.
-        count: how many, at most.
 
     Returns:
-        The new texts of their files, and the ids that must fail.
+        The new texts of their files, and which of the ids must fail.
     """
     chance = random.Random(seed)
-    known = sorted(ids)
-    chance.shuffle(known)
+    functions: dict[str, list[str]] = {}
+    for name in ids:
+        functions.setdefault(name.partition("[")[0], []).append(name)
+    left = sorted(functions)
+    chance.shuffle(left)
+    wanted = min(max(1, len(left) // 2), _MOST_TRAPS)
     texts: dict[str, str] = {}
     trapped: list[str] = []
-    for name in known:
-        path, *rest = name.split("::")
+    for function in left:
+        path, *names = function.split("::")
         text = texts.get(path) or snapshot.text(path)
-        if text is None or not rest:
+        if text is None or not names:
             continue
-        changed = _with_trap(text, [part.partition("[")[0] for part in rest], chance)
+        changed = _with_trap(text, names, chance)
         if changed is not None:
             texts[path] = changed
-            trapped.append(name)
-        if len(trapped) == count:
+            trapped += functions[function]
+            wanted -= 1
+        if not wanted:
             break
     return texts, tuple(trapped)
 

@@ -161,7 +161,6 @@ def _place(path: str, snapshot: Snapshot, own: frozenset[str]) -> str:
 def _shadow(path: str, snapshot: Snapshot) -> str:
     """Whether a new file would be imported in another's place."""
     pure = PurePosixPath(path)
-    names = {pure.stem, *pure.parts[:1]}
     top = pure.parts[1] if pure.parts[0] == "src" and len(pure.parts) > 1 else pure.parts[0]
     names = {pure.stem, top.removesuffix(".py")} - {"__init__"}
     for name in sorted(names):
@@ -170,9 +169,9 @@ def _shadow(path: str, snapshot: Snapshot) -> str:
             return f"{path} would hide the module {name}"
     for other in snapshot.files:
         beside = PurePosixPath(other)
-        if beside.suffix == ".py" and beside.stem == pure.stem and pure.stem != "__init__":
-            if _TEST_FOLDERS & set(beside.parts[:-1]) or "test" in beside.name:
-                return f"{path} would hide {other} of the tests"
+        same = beside.suffix == ".py" and beside.stem == pure.stem != "__init__"
+        if same and (_TEST_FOLDERS & set(beside.parts[:-1]) or "test" in beside.name):
+            return f"{path} would hide {other} of the tests"
     return ""
 
 

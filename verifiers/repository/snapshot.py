@@ -10,7 +10,7 @@ import os
 import stat
 import tarfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ConfigDict
 
@@ -34,12 +34,12 @@ class SnapshotLimits(_Frozen):
     """How large a repository may be, without what is left out.
 
     Attributes:
-        files: files and folders together; the scratch space has 4096 entries.
+        files: files and folders together.
         total_mb: MiB of all files.
         file_mb: MiB of one file.
     """
 
-    files: int = 3500
+    files: int = 12_000
     total_mb: int = 64
     file_mb: int = 16
 
@@ -64,6 +64,12 @@ class Snapshot(_Frozen):
         """A file's text, or `None` if there is no such file."""
         found = self.files.get(path)
         return None if found is None else found.content.decode("utf-8", "replace")
+
+    @property
+    def entries(self) -> int:
+        """How many files and folders there are."""
+        folders = {parent for path in self.files for parent in PurePosixPath(path).parents}
+        return len(self.files) + len(folders)
 
     @property
     def size(self) -> int:
@@ -149,11 +155,10 @@ def _walk(folder: Path) -> Iterator[Path]:
 def _read(top: Path, path: Path, name: str, limits: SnapshotLimits) -> File | None:
     """One file as it is; `None` for what is neither file nor link."""
     if path.is_symlink():
-        target = os.readlink(path)
-        inside = Path(os.path.realpath(path)).is_relative_to(top)
-        if os.path.isabs(target) or not inside:
+        target = path.readlink()
+        if target.is_absolute() or not Path(os.path.realpath(path)).is_relative_to(top):
             raise RepositoryError(f"the link {name} leads out of the repository: remove it")
-        return File(link=target)
+        return File(link=str(target))
     # not followed, should a link have come in its place meanwhile
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with open(descriptor, "rb") as file:

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath
+from typing import Any
 
+import anyio
 from pydantic import BaseModel, ConfigDict
 
 from sandbox.base import Sandbox
+from sandbox.guest.limits import inodes
 from sandbox.jobs import Job, Limits, Report
 from sandbox.outcome import Outcome
-from sandbox.suite import Status, SuiteReport, SuiteTest, order
+from sandbox.suite import Status, SuiteReport, order
+from verifiers.verdict import Verdict
 
-from ..verdict import TestResult, Verdict
 from .baseline import Baseline, compare
 from .canary import Canary, make_canary, set_traps
 from .patch import Patch, Rules, check, sources, syntax
+from .results import canary_fault, result, reward
 from .settings import SuiteSettings, read_settings
 from .snapshot import RepositoryError, Snapshot
 
@@ -33,8 +36,7 @@ SUITE_LIMITS = Limits(
 )
 """What a suite may use unless it is told otherwise; open the sandbox with the same."""
 
-_TRAPS = 3
-_NOT_PASSED_CEILING = 0.99
+_ARCHIVE_LIMIT = 40 << 20
 _LOST = SuiteReport()
 _ARGUMENTS = (
     "-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "no:stepwise", "--maxfail=0",
@@ -87,10 +89,16 @@ class RepositoryVerifier:
         self.snapshot = snapshot
         self.options = options or SuiteOptions()
         self.settings: SuiteSettings = read_settings(snapshot)
-        if snapshot.size * 4 > self.options.limits.file_mb * 3 << 20:
+        self._has_room()
+
+    def _has_room(self) -> None:
+        """Sees to it that the tree takes no more than three quarters of the scratch space."""
+        scratch = self.options.limits.file_mb << 20
+        if self.snapshot.size * 4 > scratch * 3 or self.snapshot.entries * 4 > inodes(scratch) * 3:
             raise RepositoryError(
-                f"the repository has {snapshot.size >> 20} MiB, too many for a scratch space of "
-                f"{self.options.limits.file_mb} MiB: raise file_mb in the limits"
+                f"the repository has {self.snapshot.entries} files and folders and "
+                f"{self.snapshot.size >> 20} MiB, too much for a scratch space of "
+                f"{scratch >> 20} MiB: raise file_mb in the limits"
             )
 
     @property
@@ -113,7 +121,7 @@ class RepositoryVerifier:
         broken = ""
         for report, canary in zip(reports, canaries, strict=True):
             broken = broken or (report.detail if report.outcome is not Outcome.PASSED else "")
-            broken = broken or _canary_fault(report.suite or _LOST, canary)
+            broken = broken or canary_fault(report.suite or _LOST, canary)
         return compare(
             reports[0].suite or _LOST,
             reports[1].suite or _LOST,
@@ -150,12 +158,16 @@ class RepositoryVerifier:
         wanted, kept = tuple(dict.fromkeys(fail_to_pass)), tuple(dict.fromkeys(pass_to_pass))
         if not wanted and not kept:
             raise RepositoryError("no test is expected to pass: name at least one")
-        if reason := check(patch, self.snapshot, self.settings, self.options.rules):
+        named = {name.partition("::")[0] for name in (*wanted, *kept)}
+        reason = check(patch, self.snapshot, self.settings, self.options.rules)
+        if held := sorted(named & patch.keys()):
+            reason = reason or f"{held[0]} holds tests that have to pass"
+        if reason:
             return self._refused(Outcome.ERROR, f"patch refused: {reason}")
         if reason := syntax(patch):
             return self._refused(Outcome.SYNTAX, reason)
         tree = self.snapshot.changed(patch)
-        files = sorted({name.partition("::")[0] for name in (*wanted, *kept)})
+        files = sorted(named & tree.files.keys())
         canary = self._canary(files)
         report = await self._run(tree, tuple(patch), canary, files=files, fresh=fresh)
         verdict = self._verdict(report, canary, wanted, kept)
@@ -171,8 +183,8 @@ class RepositoryVerifier:
         wanted: tuple[str, ...],
         kept: tuple[str, ...],
     ) -> Verdict:
-        """Runs some of the tests again, changed so that they must fail."""
-        texts, trapped = set_traps(self.snapshot, wanted or kept, secrets.token_hex(16), _TRAPS)
+        """Runs some of the tests again, changed so that they must fail, and nothing else may."""
+        texts, trapped = set_traps(self.snapshot, wanted or kept, secrets.token_hex(16))
         if not trapped:
             return verdict
         canary = self._canary(texts)
@@ -182,11 +194,13 @@ class RepositoryVerifier:
         suite = report.suite or _LOST
         found = {test.id: test for test in suite.tests}
         fault = "" if report.outcome is Outcome.PASSED else report.detail
-        fault = fault or _canary_fault(suite, canary)
-        for name in trapped:
+        fault = fault or canary_fault(suite, canary)
+        for name in [name for name in (*wanted, *kept) if name.partition("::")[0] in texts]:
             status = found[name].status if name in found else Status.NOT_RUN
-            if status not in (Status.FAILED, Status.ERROR):
+            if name in trapped and status not in (Status.FAILED, Status.ERROR):
                 fault = fault or f"{name} was made to fail, and was reported as {status}"
+            elif name not in trapped and status is not Status.PASSED:
+                fault = fault or f"{name} passed, and then beside tests made to fail it {status}"
         if not fault:
             return verdict
         outcome = Outcome.PROTOCOL if report.outcome is Outcome.PASSED else report.outcome
@@ -215,26 +229,36 @@ class RepositoryVerifier:
         changed: tuple[str, ...],
         canary: Canary,
         *,
-        files: Sequence[str] = (),
+        files: Sequence[str] | None = None,
         fresh: bool = False,
         vary: int = 0,
     ) -> Report:
         seed = self.options.seed + vary
-        paths = list(files) or list(self.options.paths or self.settings.test_paths or (".",))
+        paths = list(self.options.paths or self.settings.test_paths or (".",))
+        if files is not None:
+            paths = list(files)
+
+        def make_order() -> dict[str, Any]:
+            return order(
+                tree.changed({canary.path: canary.text}).archive(),
+                arguments=[*self._arguments(seed), *paths, canary.path],
+                roots=self.options.roots or self.settings.roots,
+                changed=changed,
+                hash_seed=vary + int(fresh),
+            )
+
+        wanted = await anyio.to_thread.run_sync(make_order)
+        if len(wanted["archive"]) > _ARCHIVE_LIMIT:
+            raise RepositoryError(
+                f"the repository has more than {_ARCHIVE_LIMIT >> 20} MiB even when compressed: "
+                "name a smaller part"
+            )
         job = Job(
             program="",
             kind="repository",
             limits=self.options.limits,
             seed=seed,
-            tests=(
-                order(
-                    tree.changed({canary.path: canary.text}).archive(),
-                    arguments=[*self._arguments(seed), *paths, canary.path],
-                    roots=self.options.roots or self.settings.roots,
-                    changed=changed,
-                    hash_seed=vary + int(fresh),
-                ),
-            ),
+            tests=(wanted,),
         )
         return await self.sandbox.run(job, fresh=fresh)
 
@@ -258,20 +282,20 @@ class RepositoryVerifier:
     ) -> Verdict:
         suite = report.suite or _LOST
         found = {test.id: test for test in suite.tests}
-        results = tuple(_result(name, found.get(name), suite, report) for name in (*wanted, *kept))
-        passed = {result.name for result in results if result.outcome is Outcome.PASSED}
+        results = tuple(result(name, found.get(name), suite, report) for name in (*wanted, *kept))
+        passed = {one.name for one in results if one.outcome is Outcome.PASSED}
         outcome, detail = report.outcome, report.detail
-        if outcome is Outcome.PASSED and (fault := _canary_fault(suite, canary)):
+        if outcome is Outcome.PASSED and (fault := canary_fault(suite, canary)):
             outcome, detail = Outcome.PROTOCOL, fault
         if outcome is Outcome.PASSED and len(passed) < len(results):
-            first = next(result for result in results if result.name not in passed)
+            first = next(one for one in results if one.name not in passed)
             outcome, detail = first.outcome, f"{first.name}: {first.detail}"
         if outcome is Outcome.PROTOCOL:
             detail = f"can't be trusted: {detail}"
         believed = outcome is not Outcome.PROTOCOL
         return Verdict(
             outcome=outcome,
-            reward=_reward(passed, wanted, kept, outcome) if believed else 0.0,
+            reward=reward(passed, wanted, kept, outcome) if believed else 0.0,
             tests=results,
             detail=detail,
             trust="in-process",
@@ -292,48 +316,3 @@ class RepositoryVerifier:
             isolation=self.sandbox.level,
             reduced=self.sandbox.reduced,
         )
-
-
-def _reward(
-    passed: set[str], wanted: tuple[str, ...], kept: tuple[str, ...], outcome: Outcome
-) -> float:
-    if outcome is Outcome.PASSED:
-        return 1.0
-    turned = sum(name in passed for name in wanted) / len(wanted) if wanted else 1.0
-    broken = sum(name not in passed for name in kept) / len(kept) if kept else 0.0
-    return min(max(0.0, turned - broken), _NOT_PASSED_CEILING)
-
-
-def _result(name: str, test: SuiteTest | None, suite: SuiteReport, report: Report) -> TestResult:
-    """One expected test: passed only if it was reported so, by name, once."""
-    if name in suite.twice:
-        return TestResult(name=name, outcome=Outcome.FAILED, detail="was collected twice")
-    if test is None:
-        file = name.partition("::")[0]
-        if file in suite.uncollected:
-            return TestResult(name=name, outcome=Outcome.ERROR, detail=suite.uncollected[file])
-        return TestResult(name=name, outcome=Outcome.FAILED, detail="was not reported")
-    if test.status in (Status.UNFINISHED, Status.NOT_RUN):
-        cut_short = report.outcome is not Outcome.PASSED
-        outcome = report.outcome if cut_short else Outcome.FAILED
-        return TestResult(name=name, outcome=outcome, detail=f"was {test.status}")
-    outcome = {Status.PASSED: Outcome.PASSED, Status.ERROR: Outcome.ERROR}.get(
-        test.status, Outcome.FAILED
-    )
-    detail = test.detail
-    if test.status in (Status.SKIPPED, Status.XFAILED, Status.XPASSED):
-        detail = f"was {test.status}, and has to pass: {test.detail}".rstrip(": ")
-    return TestResult(name=name, outcome=outcome, detail=detail)
-
-
-def _canary_fault(suite: SuiteReport, canary: Canary) -> str:
-    """Why a run can't be believed, by the test that had to fail."""
-    found = {test.id: test for test in suite.tests}.get(canary.id)
-    file = PurePosixPath(canary.path)
-    if found is None and any(file == PurePosixPath(name) for name in suite.uncollected):
-        return "the test that must fail could not be collected"
-    if found is None:
-        return "the test that must fail was not reported"
-    if found.status not in (Status.FAILED, Status.ERROR):
-        return f"the test that must fail was reported as {found.status}"
-    return ""
