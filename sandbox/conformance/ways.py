@@ -42,7 +42,7 @@ def creates(*folders):
     return any_of(make, *folders)
 SELF, SERVER = os.getpid(), os.getppid()
 def others():
-    """Processes that are not the program's own, its server first; a way is tried in a child."""
+    # not the program's own; its server first. A way is tried in a child of the program.
     own = (0, SELF, os.getpid())
     return [pid for pid in dict.fromkeys((SERVER, 1, *range(2, 400))) if pid not in own]
 """
