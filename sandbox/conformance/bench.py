@@ -73,8 +73,13 @@ class Bench:
 def asserts(source: str) -> dict[str, Any]:
     """Assert-style tests, as a job takes them."""
     text = textwrap.dedent(source)
-    fields = {"source": text, "function": None, "filename": "tests.py", "weights": {}}
-    return {"kind": "asserts", **fields}
+    return {
+        "kind": "asserts",
+        "source": text,
+        "function": None,
+        "filename": "tests.py",
+        "weights": {},
+    }
 
 
 def pytest_file(source: str) -> dict[str, Any]:

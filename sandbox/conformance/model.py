@@ -22,7 +22,7 @@ GROUPS: dict[str, str] = {
 """The groups of checks, in the order in which they are reported, and what each is about."""
 
 
-class Unmet(Exception):  # noqa: N818 - it is a finding, no fault
+class Unmet(Exception):
     """What came back is not what has to; the text says what did."""
 
 

@@ -15,7 +15,7 @@ from .model import Unmet
 _CLOSE_SECONDS = 30.0
 
 
-@check("promises", "a sandbox of its own", "`fresh=True` gives a new sandbox and another hash seed.",
+@check("promises", "a sandbox of its own", "`fresh` gives a new sandbox and another hash seed.",
        alone=True)  # fmt: skip
 async def _fresh(bench: Bench) -> str:
     # Addresses are laid out anew when an interpreter starts, not when it forks; devices are
@@ -143,7 +143,7 @@ async def _closed(bench: Bench) -> str:
     return ""
 
 
-@check("promises", "what a run used", "Reports carry cpu time, wall time, memory, calls and output.")
+@check("promises", "what a run used", "A report has cpu time, wall time, memory, calls and output.")
 async def _used(bench: Bench) -> str:
     program = """
         import time

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import anyio
 
+from sandbox.jobs import Limits
 from sandbox.pool import default_slots
 from sandbox.registry import SandboxBuilder, SandboxOptions
 
@@ -41,7 +42,8 @@ async def conform(
     Args:
         build: makes a sandbox that is not open yet; the function of a backend that the registry
             calls, too. It is called several times.
-        options: to make it with; slots are two or one a core, unless they are given.
+        options: to make it with. Slots are one a core and at least two, unless they are given;
+            the limits are the defaults, which is what the jobs ask for.
         groups: names of `GROUPS`; all, unless given.
         listener: told of each check as it ends.
 
@@ -55,8 +57,8 @@ async def conform(
     """
     wanted = _wanted(groups)
     given = options or SandboxOptions()
-    if given.slots is None:
-        given = given.model_copy(update={"slots": max(_LEAST_SLOTS, default_slots())})
+    slots = given.slots or max(_LEAST_SLOTS, default_slots())
+    given = given.model_copy(update={"slots": slots, "limits": Limits()})
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="regreen-canary-") as folder:
         canary = _canary(Path(folder))

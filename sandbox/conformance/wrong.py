@@ -57,7 +57,7 @@ _FAIL: list[_Row] = [
     ("threads", "More threads than allowed is `pids`.",
      "import threading, time\ndef f(x):\n    for _ in range(100):\n"
      "        threading.Thread(target=time.sleep, args=(5,), daemon=True).start()",
-     {"pids": 12, "memory_mb": 2048}, "pids"),
+     {"pids": 12}, "pids"),
     ("processes", "More processes than allowed is `pids`.",
      "import os, time\ndef f(x):\n    for _ in range(100):\n        if os.fork() == 0:\n"
      "            time.sleep(5)\n            os._exit(0)", {"pids": 12}, "pids"),
