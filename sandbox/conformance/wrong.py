@@ -63,7 +63,7 @@ _FAIL: list[_Row] = [
      "            time.sleep(5)\n            os._exit(0)", {"pids": 12}, "pids"),
     ("a large file", "A file that is too large is `disk`.",
      "def f(x):\n    with open('big', 'wb') as file:\n"
-     "        for _ in range(512): file.write(bytes(1 << 16))", {"file_mb": 1}, "disk"),
+     "        for _ in range(64): file.write(bytes(1 << 16))", {"file_mb": 1}, "disk"),
     ("many files", "A scratch space that is full is `disk`.",
      "def f(x):\n    for n in range(64):\n        open(str(n), 'wb').write(bytes(1 << 20))", {},
      "disk"),
