@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sandbox.jobs import Job
+
 from .bench import RIGHT, Bench, asserts, cases, check, ending, job, must_end, pytest_file
 from .model import Check, Unmet
 
@@ -73,8 +75,8 @@ _LIBRARY = """
 """
 
 
-def _passes(name: str, proves: str, work: object) -> Check:
-    return ending("right", name, proves, work, "passed")  # type: ignore[arg-type]
+def _passes(name: str, proves: str, work: Job) -> Check:
+    return ending("right", name, proves, work, "passed")
 
 
 @check("right", "a property's seed", "A job's seed decides what Hypothesis tries, and only it.")

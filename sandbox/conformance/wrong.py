@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sandbox.jobs import Job
+
 from .bench import RIGHT, WRONG, Bench, asserts, check, ending, job, must_end
 from .model import Check, Unmet
 from .right import ADDS_ONE_TO_INPUT, ANY_INTEGER, COUNTER, COUNTS, SORTS_IN_PLACE
@@ -86,8 +88,8 @@ _FAIL: list[_Row] = [
 ]  # fmt: skip
 
 
-def _other(name: str, proves: str, work: object, *outcomes: str, saying: str = "") -> Check:
-    return ending("wrong", name, proves, work, *outcomes, saying=saying)  # type: ignore[arg-type]
+def _other(name: str, proves: str, work: Job, *outcomes: str, saying: str = "") -> Check:
+    return ending("wrong", name, proves, work, *outcomes, saying=saying)
 
 
 @check("wrong", "half right", "Every assertion has its own result, and one failure ends no other.")
