@@ -90,8 +90,9 @@ class Pool:
         await self._stack.__aexit__(None, None, None)
 
     async def _close_all(self) -> None:
-        if self._tasks is not None:
-            self._tasks.cancel_scope.cancel()
+        tasks, self._tasks = self._tasks, None  # from here on, a run raises
+        if tasks is not None:
+            tasks.cancel_scope.cancel()
         with anyio.CancelScope(shield=True):
             for cell in list(self._cells):
                 await cell.aclose()
