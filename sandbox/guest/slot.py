@@ -189,7 +189,7 @@ def _live(
         confinement.settle()
         _try_out(confinement, uid)
     except OSError as error:
-        wire.write_all(descriptor, wire.dump({"refused": str(error)}))
+        wire.write_all(descriptor, wire.dump({"refused": f"the lock-down failed: {error}"}))
         os._exit(3)
     wire.write_all(descriptor, wire.dump({"ready": True}))
     gc.freeze()
@@ -294,7 +294,7 @@ def _try_out(confinement: Confinement, uid: int) -> None:
     confinement.clean(uid)
     if said != b"locked down":
         lines = said.decode("utf-8", "replace").strip().splitlines()
-        raise OSError(f"the lock-down failed: {lines[-1] if lines else f'status {status}'}")
+        raise OSError(lines[-1] if lines else f"status {status}")
 
 
 def _trial(_text: bytes, _descriptors: list[int]) -> None:
