@@ -18,7 +18,7 @@ import types
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeGuard
 
-from . import asserts, buffers, identity, remote
+from . import asserts, buffers, identity, proxies, remote
 
 _DETAIL_LIMIT = 1500
 
@@ -75,9 +75,9 @@ class Bench:
         self.entries: dict[str, Any] = {}
         if not is_class:
             self.entries = {
-                name: remote.RemoteFunction(self.candidate, name) for name in self.names if name
+                name: proxies.RemoteFunction(self.candidate, name) for name in self.names if name
             }
-        self.theirs = remote.RemoteModule(self.candidate, values=is_class)
+        self.theirs = proxies.RemoteModule(self.candidate, values=is_class)
         self.candidate.know_exceptions(self.prelude)
 
     def meet(self) -> None:
