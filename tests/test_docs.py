@@ -20,7 +20,13 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")],
 )
-RUN = sorted([ROOT / "docs" / "python.md", *ROOT.glob("docs/extending/*.md")])
+RUN = sorted(
+    [
+        ROOT / "docs" / "python.md",
+        ROOT / "docs" / "repositories.md",
+        *ROOT.glob("docs/extending/*.md"),
+    ]
+)
 
 _FENCE = re.compile(r"(?ms)^```(\w*)\n(.*?)^```$")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")

@@ -23,6 +23,9 @@ from .operations import ARITHMETIC, CONVERSIONS, ORDER, PLAIN, word
 class Witness(Protocol):
     """Keeps what objects say of each other."""
 
+    discerning: bool
+    """Whether an object ever said that something doesn't hold."""
+
     def said(self, handle: Handle, other: Handle, equal: bool) -> None:
         """One object was asked whether it equals another."""
         ...
@@ -158,6 +161,17 @@ def same(left: object, right: object) -> bool:
     if isinstance(left, Handle) and isinstance(right, Handle):
         return _remote(left) is _remote(right) and number(left) == number(right)
     return left is right
+
+
+def is_instance(value: object, kind: Any) -> bool:
+    """What `isinstance` says, noted as the candidate's word where it is."""
+    bare = _bare(value)
+    held = isinstance(value, kind)
+    if isinstance(bare, Handle):
+        _remote(bare).claims += 1
+        if not held:
+            _remote(bare).witness.discerning = True
+    return held
 
 
 def _bare(value: object) -> object:

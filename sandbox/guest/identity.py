@@ -1,7 +1,8 @@
 """`is` between objects that stay in the candidate's process: whether they are the same one there.
 
 A handle is made anew each time that an object is told of, so Python's own `is` would say no of an
-object and itself. In tests of classes, `a is b` is made a call.
+object and itself. In tests of classes, `a is b` is made a call, and so is `isinstance`, which asks
+nobody where the type is the very class: that too is the candidate's word.
 """
 
 from __future__ import annotations
@@ -10,16 +11,14 @@ import ast
 import builtins
 from typing import Any
 
-from .handles import same
+from .handles import is_instance, same
 
 _NAME = "__regreen_same__"
+_INSTANCE = "__regreen_isinstance__"
 
 
 def rewrite(tree: ast.Module) -> ast.Module:
-    """The tests, with each `is` that is not the whole of an assertion made a call.
-
-    (Of those the recorder of assertions takes care; `is None` and the like stay.)
-    """
+    """The tests, with each `is` made a call; `is None` and the like stay."""
     _Rewriter().visit(tree)
     return ast.fix_missing_locations(tree)
 
@@ -27,6 +26,7 @@ def rewrite(tree: ast.Module) -> ast.Module:
 def install() -> None:
     """Makes the call known in this process."""
     setattr(builtins, _NAME, same)
+    setattr(builtins, _INSTANCE, is_instance)
 
 
 def teach_runners() -> None:
@@ -58,6 +58,12 @@ def teach_runners() -> None:
 
 
 class _Rewriter(ast.NodeTransformer):
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Name) and node.func.id == "isinstance":
+            node.func.id = _INSTANCE
+        return node
+
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
         self.generic_visit(node)
         if len(node.ops) != 1 or not isinstance(node.ops[0], (ast.Is, ast.IsNot)):

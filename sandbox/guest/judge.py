@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import asserts, buffers, identity, remote
+from . import asserts, buffers, identity, proxies, remote
 from .prompt import Prompt
 
 Keep = Callable[[dict[int, str]], None]
@@ -84,7 +84,7 @@ class Bench:
         )
         self.is_class = is_class
         self.prompt = Prompt(job["prelude"], classes=is_class)
-        self.theirs = remote.RemoteModule(self.candidate, values=is_class)
+        self.theirs = proxies.RemoteModule(self.candidate, values=is_class)
         self.entries: dict[str, Any] = {}
         self.prepared: dict[int, asserts.Prepared] = {}
         self._has_prompt = False
@@ -110,7 +110,7 @@ class Bench:
     def _open(self, name: str) -> None:
         """Takes a name that the prompt leaves open from the program."""
         if not self.is_class:
-            self.entries[name] = remote.RemoteFunction(self.candidate, name)
+            self.entries[name] = proxies.RemoteFunction(self.candidate, name)
         elif (found := self._find(name)) is not None:
             self.entries[name] = found
 

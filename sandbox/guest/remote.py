@@ -14,13 +14,14 @@ import socket
 import sys
 import time
 from _thread import RLock
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from typing import Any
 
 from . import buffers, wire
 from .handles import Dressed, Handle, Opaque, dress, new_handle, number, undress
 from .lent import Lent
 from .mirrors import Mirror, Mirrored, MirrorException, Mirrors
+from .proxies import ITERATORS, RemoteFunction
 from .witness import Witness, ends_a_test
 
 _CALLBACK_DEPTH = 50
@@ -393,7 +394,7 @@ class Remote:
         if kind is Mirror or kind is MirrorException:
             return {"h": type.__getattribute__(value, "__dict__")["__regreen_source__"][1]}
         if isinstance(value, RemoteFunction):
-            return value._target
+            return value.target
         if isinstance(value, BaseException):
             return self._lend_exception(value)
         if isinstance(value, type) and value.__module__ == "builtins":
@@ -447,9 +448,9 @@ class Remote:
 
     def _iterator(self, body: Any) -> Any:
         told, what = body
-        if type(told) is not int or what not in _ITERATORS:
+        if type(told) is not int or what not in ITERATORS:
             raise wire.WireError("an iterator is malformed")
-        return _ITERATORS[what](self, told)
+        return ITERATORS[what](self, told)
 
     def _unencodable(self, name: Any) -> Any:
         raise NotBuiltinError(f"returned a {str(name)[:100]}, which is no builtin value")
@@ -466,54 +467,6 @@ def _overwrite(place: Any, changed: Any) -> None:
         place.update(changed)
     elif hasattr(place, "dtype") and place.shape == changed.shape and place.dtype == changed.dtype:
         place[...] = changed
-
-
-class _RemoteIterator:
-    """Items of a candidate's iterator, each a builtin value, fetched as they are asked for."""
-
-    def __init__(self, remote: Remote, number: int) -> None:
-        self._remote = remote
-        self._number = number
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        return self._remote.ask("next", {"h": self._number}, (), {})
-
-
-class _RemoteGenerator(_RemoteIterator):
-    """A generator of the candidate's, which also takes values and exceptions."""
-
-    def send(self, value: Any) -> Any:
-        return self._remote.ask("send", {"h": self._number}, (value,), {})
-
-    def throw(self, *error: Any) -> Any:
-        return self._remote.ask("throw", {"h": self._number}, error, {})
-
-    def close(self) -> None:
-        self._remote.ask("close", {"h": self._number}, (), {})
-
-
-class _RemoteAsyncIterator:
-    """An asynchronous iterator of the candidate's."""
-
-    def __init__(self, remote: Remote, number: int) -> None:
-        self._remote = remote
-        self._number = number
-
-    def __aiter__(self) -> _RemoteAsyncIterator:
-        return self
-
-    def __anext__(self) -> Any:
-        return self._remote.ask("anext", {"h": self._number}, (), {})
-
-
-_ITERATORS: dict[str, Any] = {
-    "iterator": _RemoteIterator,
-    "generator": _RemoteGenerator,
-    "async": _RemoteAsyncIterator,
-}
 
 
 def is_telling(operation: str, value: object) -> bool:
@@ -544,40 +497,3 @@ def _builtin_type(name: Any) -> type:
     if not isinstance(found, type):
         raise wire.WireError("no builtin type")
     return found
-
-
-class RemoteFunction:
-    """The candidate's entry point: calling it calls the candidate."""
-
-    def __init__(self, remote: Remote, name: str) -> None:
-        self._remote = remote
-        self._target = {"g": name}
-        self.__name__ = self.__qualname__ = name
-
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
-        return self._remote.ask("call", self._target, arguments, named)
-
-    def __repr__(self) -> Any:
-        return f"<candidate {self.__name__}>"
-
-
-class RemoteModule:
-    """The candidate's module: what tests use of it besides the names they share with the prompt."""
-
-    def __init__(self, remote: Remote, *, values: bool) -> None:
-        self._remote = remote
-        self._values = values
-
-    def get(self, name: str) -> Any:
-        """A class, a function, or where `values` says so a value, of that name.
-
-        Raises:
-            AttributeError: the module has none.
-        """
-        found = self._remote.ask("name", None, (name,), {})
-        if found is None:
-            return RemoteFunction(self._remote, name)
-        kind, value = found
-        if kind != "value" or self._values:
-            return value
-        raise AttributeError(f"{name!r} is neither a function nor an exception")

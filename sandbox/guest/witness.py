@@ -43,7 +43,7 @@ class Witness:
         self._equal: list[tuple[Handle, Handle]] = []
         self._unequal: set[int] = set()
         self.discerning = False
-        """Whether an object ever said that it doesn't equal another."""
+        """Whether an object ever said that something doesn't hold."""
 
     def made(
         self, handle: Handle, kind: type, arguments: tuple[Any, ...], named: dict[str, Any]
