@@ -3,7 +3,8 @@
 Both are started from the sandbox image with no network, a read-only root, no capabilities but
 those to change user and to kill, and sized memory file systems. They share nothing but one small
 memory file system, in which their servers meet once. A container ends when its stream ends, and
-the engine then removes it, so nothing is left even after `kill -9` of the controller.
+the engine then removes it; what has no stream yet is removed by `sandbox.watcher`. So nothing is
+left even after `kill -9` of the controller.
 """
 
 from __future__ import annotations
@@ -25,15 +26,14 @@ from .jobs import Isolation, Job, Limits, Report
 from .pool import Pool, default_slots
 from .program import boot_text, first_frame, guest_version
 from .servers import PYTHON_OPTIONS, ServerPaths, configuration
+from .watcher import LABEL as LABEL
+from .watcher import Watcher, labels
 
 if TYPE_CHECKING:
     import docker
     from docker.models.containers import Container
 
     from .registry import SandboxOptions
-
-LABEL = "org.regreen.sandbox"
-"""On every container of ours; its value is the process id of the controller."""
 
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
 _KNOCK_SECONDS = 10
@@ -48,7 +48,7 @@ _STDERR = 2
 _HEADER = 8
 _READERS_SECONDS = 5.0
 _STALE_SECONDS = 120.0
-"""Between creation and start of a container there are never so many."""
+"""Between creation and start of a container, or end and removal, there are never so many."""
 
 
 class DockerSandbox:
@@ -83,6 +83,7 @@ class DockerSandbox:
         self._requirements = requirements
         self._runtime = runtime
         self._client: docker.DockerClient | None = None
+        self._watcher: Watcher | None = None
         self._image_id = ""
         self._has_landlock = True
         self._pool: Pool | None = None
@@ -114,13 +115,14 @@ class DockerSandbox:
         self._client = client
         try:
             await anyio.to_thread.run_sync(self._sweep)
+            self._watcher = await anyio.to_thread.run_sync(Watcher)
             await anyio.to_thread.run_sync(self._find_image)
             self._pool = Pool(
                 self._start, slots=self._slots, isolation=self._isolation, level=self.level
             )
             await self._pool.__aenter__()
         except BaseException:
-            client.close()
+            await self._hang_up()
             raise
         return self
 
@@ -134,9 +136,16 @@ class DockerSandbox:
             if self._pool is not None:
                 await self._pool.__aexit__(kind, error, trace)
         finally:
-            client, self._client = self._client, None
+            await self._hang_up()
+
+    async def _hang_up(self) -> None:
+        client, self._client = self._client, None
+        watcher, self._watcher = self._watcher, None
+        with anyio.CancelScope(shield=True):
             if client is not None:
                 client.close()
+            if watcher is not None:
+                await anyio.to_thread.run_sync(watcher.close)
 
     async def run(self, job: Job, *, fresh: bool = False) -> Report:
         """Runs one job; see `sandbox.base.Sandbox.run`."""
@@ -145,12 +154,12 @@ class DockerSandbox:
         return await self._pool.run(job, fresh=fresh)
 
     def _sweep(self) -> None:
-        """Removes containers that a killed controller created and never started.
+        """Removes containers that never ran or no longer do, and that nobody has removed.
 
-        Those that were started end with their streams; these have none.
+        They are of a controller that was killed together with its watcher.
         """
         assert self._client is not None
-        filters = {"label": LABEL, "status": "created"}
+        filters = {"label": LABEL, "status": ["created", "exited", "dead"]}
         with contextlib.suppress(Exception):  # others may sweep at the same time
             for found in self._client.api.containers(all=True, filters=filters):
                 if time.time() - found["Created"] > _STALE_SECONDS:
@@ -215,7 +224,7 @@ class DockerSandbox:
         return cell
 
     def _create(self, slots: int, hash_seed: int) -> tuple[AttachedStream, AttachedStream]:
-        assert self._client is not None
+        assert self._watcher is not None
         scratch = f"size={max(1, self._limits.file_mb)}m,mode=0777,nosuid,nodev,nr_inodes=4096"
         memory_mb = slots * self._limits.memory_mb + _SERVER_MB
         common: dict[str, Any] = {
@@ -233,7 +242,7 @@ class DockerSandbox:
             "memswap_limit": f"{memory_mb}m",
             "tmpfs": {f"/slots/{slot}": scratch for slot in range(slots)},
             "environment": {"PYTHONHASHSEED": str(hash_seed), "LANG": "C.UTF-8"},
-            "labels": {LABEL: str(os.getpid())},
+            "labels": labels(),
             "user": "0:0",
             "working_dir": "/",
             "auto_remove": True,
@@ -241,6 +250,13 @@ class DockerSandbox:
             "runtime": self._runtime,
             "oom_score_adj": 500,
         }
+        with self._watcher.making():
+            return self._create_pair(common, memory_mb)
+
+    def _create_pair(
+        self, common: dict[str, Any], memory_mb: int
+    ) -> tuple[AttachedStream, AttachedStream]:
+        assert self._client is not None
         created: list[AttachedStream] = []
         try:
             judge = self._client.containers.create(

@@ -15,7 +15,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from .cell import Cell
-from .errors import CellLostError, SandboxError
+from .errors import CellLostError, SandboxError, SandboxUnavailableError
 from .jobs import Isolation, Job, Report, infra, judge_broke, read_reply
 from .outcome import Outcome
 
@@ -24,6 +24,9 @@ CellFactory = Callable[[TaskGroup, int, int], Awaitable[Cell]]
 
 _RUNS_PER_CELL = 5_000
 _SECONDS_PER_CELL = 1_800.0
+_RETURN_SECONDS = 30.0
+"""So long a backend that has worked may be away (an engine that restarts) before a run ends."""
+_KNOCK_SECONDS = 0.5
 _BROKEN_TWICE = "broke its sandbox twice; that is no way out"
 
 
@@ -64,6 +67,8 @@ class Pool:
         self._changing = anyio.Lock()
         self._cell: Cell | None = None
         self._cells: set[Cell] = set()
+        self._proven = False
+        self._outages = 0
         self._tasks: TaskGroup | None = None
         self._stack = AsyncExitStack()
         self.hello: dict[str, Any] = {}
@@ -100,7 +105,7 @@ class Pool:
     async def run(self, job: Job, *, fresh: bool = False) -> Report:
         """Runs one job; see `sandbox.base.Sandbox.run`."""
         alone = fresh or self._isolation is Isolation.CONTAINER
-        lost = 0
+        lost, outages = 0, self._outages
         report = infra("never started", self._level)
         async with self._places:
             for attempt in range(3):
@@ -113,9 +118,11 @@ class Pool:
                     if judge_broke(reply):
                         raise CellLostError("the judge ended without a report")
                 except CellLostError as error:
-                    lost += 1
+                    # what was lost before an outage was lost by it
+                    lost = lost + 1 if self._outages == outages else 1
+                    outages = self._outages
                     report = infra(str(error), self._level)
-                    if lost >= 2:
+                    if lost >= 2 and not await self._is_away():
                         # twice, the second time alone: it is the program that does it
                         return report.model_copy(
                             update={
@@ -175,10 +182,30 @@ class Pool:
     async def _start(self, slots: int, hash_seed: int) -> Cell:
         if self._tasks is None:
             raise SandboxError("the sandbox is not open")
-        cell = await self._factory(self._tasks, slots, hash_seed)
+        cell = await self._try_start(self._tasks, slots, hash_seed)
+        self._proven = True
         self._cells.add(cell)
         self.hello = self.hello or cell.hello
         return cell
+
+    async def _try_start(self, tasks: TaskGroup, slots: int, hash_seed: int) -> Cell:
+        """Starts a cell; where that has worked before, waits for a backend that is away."""
+        end = anyio.current_time() + _RETURN_SECONDS
+        while True:
+            try:
+                return await self._factory(tasks, slots, hash_seed)
+            except SandboxUnavailableError:
+                if not self._proven or anyio.current_time() > end:
+                    self._proven = False  # the others needn't wait again
+                    raise
+                self._outages += 1
+                await anyio.sleep(_KNOCK_SECONDS)
+
+    async def _is_away(self) -> bool:
+        """Whether cells are lost with their backend and not by what runs in them: none starts."""
+        outages = self._outages
+        await self._dismiss(await self._start(1, 0))
+        return self._outages > outages
 
     async def _dismiss(self, cell: Cell) -> None:
         self._cells.discard(cell)
