@@ -224,7 +224,7 @@ class DockerSandbox:
         return cell
 
     def _create(self, slots: int, hash_seed: int) -> tuple[AttachedStream, AttachedStream]:
-        assert self._watcher is not None
+        assert self._client is not None
         scratch = f"size={max(1, self._limits.file_mb)}m,mode=0777,nosuid,nodev,nr_inodes=4096"
         memory_mb = slots * self._limits.memory_mb + _SERVER_MB
         common: dict[str, Any] = {
@@ -250,28 +250,27 @@ class DockerSandbox:
             "runtime": self._runtime,
             "oom_score_adj": 500,
         }
-        with self._watcher.making():
-            return self._create_pair(common, memory_mb)
-
-    def _create_pair(
-        self, common: dict[str, Any], memory_mb: int
-    ) -> tuple[AttachedStream, AttachedStream]:
-        assert self._client is not None
         created: list[AttachedStream] = []
         try:
-            judge = self._client.containers.create(
+            judge = self._make(
                 **{**common, "mem_limit": f"{memory_mb + 2048}m", "memswap_limit": -1},
                 ipc_mode="shareable",
                 shm_size="1m",
             )
             created.append(self._attach(judge))
-            zygote = self._client.containers.create(**common, ipc_mode=f"container:{judge.id}")
+            zygote = self._make(**common, ipc_mode=f"container:{judge.id}")
             created.append(self._attach(zygote))
         except BaseException:
             for stream in created:
                 stream.close_now()
             raise
         return created[0], created[1]
+
+    def _make(self, **given: Any) -> Container:
+        assert self._client is not None
+        assert self._watcher is not None
+        with self._watcher.making():
+            return self._client.containers.create(**given)
 
     def _attach(self, container: Container) -> AttachedStream:
         """Attaches before the start, so that the container ends with this very stream."""

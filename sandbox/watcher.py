@@ -30,7 +30,7 @@ OWNER = "org.regreen.owner"
 
 _FAREWELL = b"."
 _BEGIN, _END = b"+", b"-"
-_MAKING_SECONDS = 8.0
+_MAKING_SECONDS = 6.0
 """For what the engine is still making when its client dies; it took 0.1 to 2 s (measured)."""
 _LONGEST_SECONDS = 30.0
 """For an engine that doesn't answer."""
@@ -67,7 +67,7 @@ class Watcher:
 
     @contextlib.contextmanager
     def making(self) -> Iterator[None]:
-        """While containers are being made."""
+        """While the engine makes a container, which is in no list yet."""
         self._say(_BEGIN)
         try:
             yield
