@@ -246,6 +246,7 @@ class DockerSandbox:
             "user": "0:0",
             "working_dir": "/",
             "auto_remove": True,
+            "stop_signal": "SIGKILL",  # an engine that restarts needn't wait for our servers
             "log_config": {"Type": "none"},
             "runtime": self._runtime,
             "oom_score_adj": 500,
