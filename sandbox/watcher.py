@@ -21,6 +21,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 LABEL = "org.regreen.sandbox"
 """On every container of ours; its value is the process id of the controller."""
@@ -55,7 +56,7 @@ class Watcher:
     """The controller's end: starts the process, and tells it what is going on."""
 
     def __init__(self) -> None:
-        path = json.dumps([entry or os.getcwd() for entry in sys.path])
+        path = json.dumps([entry or str(Path.cwd()) for entry in sys.path])
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-B", "-c", _TEXT, path, labels()[OWNER]],
             stdin=subprocess.PIPE,

@@ -78,7 +78,7 @@ def own_engine(
     if os.geteuid() != 0 or shutil.which("dockerd") is None:
         unavailable("only root can start an engine, and only where dockerd is installed")
     with start_blocking_portal() as portal, open_sandbox("docker", portal) as opened:
-        image = opened._image_id  # type: ignore[attr-defined]
+        image = opened._image_id
         folder = tmp_path_factory.mktemp("engine")
         engine = Engine(folder)
         try:
