@@ -18,7 +18,7 @@ from tests.sandbox.conftest import backend, open_sandbox
 
 __all__ = ["backend", "cache", "open_sandbox", "regreen"]
 
-TASKS = 5
+TASKS = 3
 PROGRAMS = (
     ("def f(n): return n - 1", Outcome.FAILED),
     ("def f(n): raise ValueError(n)", Outcome.ERROR),

@@ -20,6 +20,8 @@ from tests.faults.conftest import Suite
 from tests.hacks.catalogue import ADDS_ONE
 
 ENOUGH = 64 << 20
+LOCAL = pytest.mark.parametrize("backend", ["local"])
+"""Neither backend has a part in it, and this one needs no engine."""
 
 
 @pytest.fixture
@@ -58,17 +60,11 @@ def make_room(folder: Path) -> None:
     subprocess.run(command, check=True)
 
 
-@pytest.fixture
-def ready(backend: str, open_sandbox: Callable[..., Any]) -> None:
-    with start_blocking_portal() as portal, open_sandbox(backend, portal):
-        pass  # skips where there is no engine
-
-
-@pytest.mark.usefixtures("ready")
+@LOCAL
 def test_the_runs_folder_fills_up(
     regreen: Command, faulty: Suite, disk: Callable[..., Path]
 ) -> None:
-    runs = disk("small", kilobytes=48)
+    runs = disk("small", kilobytes=40)
     regreen.environment["REGREEN_RUNS"] = str(runs)
     ended = regreen(*faulty.words)
     assert ended.code == 3
@@ -80,28 +76,26 @@ def test_the_runs_folder_fills_up(
     faulty.is_right(run)
 
 
-@pytest.mark.usefixtures("ready")
+@LOCAL
 def test_the_cache_folder_is_full(
-    backend: str, regreen: Command, faulty: Suite, disk: Callable[..., Path]
+    regreen: Command, faulty: Suite, disk: Callable[..., Path]
 ) -> None:
     cache = disk("small", kilobytes=64)
     fill(cache)
     regreen.environment["REGREEN_CACHE_DIR"] = str(cache)
     words = [word for word in faulty.words if word != "--no-cache"]
     ended = regreen(*words)
-    if backend == "local":  # it keeps the judge's libraries there
-        assert ended.code == 3
-        assert "free space there or set REGREEN_CACHE_DIR" in ended.line
-        make_room(cache)
-        assert regreen(*words).code == 0
-        filler = fill(cache)  # and now there is no room for a verdict
-        ended = regreen(*words)
-        filler.unlink()
+    assert ended.code == 3  # it keeps the judge's libraries there
+    assert "free space there or set REGREEN_CACHE_DIR" in ended.line
+    make_room(cache)
+    assert regreen(*words, "--limit", "1").code == 0
+    fill(cache)  # and now there is no room for a verdict
+    ended = regreen(*words)
     assert ended.code == 0, ended.err
     faulty.is_right(regreen.runs[-1])
 
 
-@pytest.mark.usefixtures("ready")
+@LOCAL
 def test_the_folder_of_temporary_files_is_full(
     regreen: Command, faulty: Suite, disk: Callable[..., Path]
 ) -> None:

@@ -1,6 +1,6 @@
 """`kill -9` of the controller, at any moment: the run goes on as if nothing had been.
 
-`REGREEN_KILLS` says how often a run is killed with each backend, 3 times by default.
+`REGREEN_KILLS` says how often a run is killed with each backend, twice by default.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.faults.machine import Machine, engine
 from tests.sandbox.test_sandbox_endings import descendants, wait_until
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
-KILLS = int(os.environ.get("REGREEN_KILLS", "3"))
+KILLS = int(os.environ.get("REGREEN_KILLS", "2"))
 IN_A_ROW = 5
 """Kills of the same run at the most; then it is left to end."""
 
