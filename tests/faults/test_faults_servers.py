@@ -17,6 +17,7 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 import sandbox.cell
+import sandbox.local
 from sandbox.base import Sandbox
 from sandbox.docker import DockerSandbox
 from sandbox.jobs import Job, Report
@@ -107,7 +108,8 @@ def test_stopped(
 ) -> None:
     """A server that neither ends nor answers, as one in a frozen container."""
     portal, place = opened
-    monkeypatch.setattr(sandbox.cell, "_PINGS", 3)
+    monkeypatch.setattr(sandbox.cell, "_PINGS", 2)
+    monkeypatch.setattr(sandbox.local, "_CLOSE_SECONDS", 0.5)
     stopped: list[int] = []
 
     def stop() -> None:
@@ -189,7 +191,7 @@ def relay(open_sandbox: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.docker
 def test_streams_that_stall(relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
     """As over a network that drops what it should carry, without a word."""
-    monkeypatch.setattr(sandbox.cell, "_PINGS", 3)
+    monkeypatch.setattr(sandbox.cell, "_PINGS", 2)
     sandbox_over_tcp: Any = DockerSandbox(slots=2)
     with start_blocking_portal() as portal:
         with portal.wrap_async_context_manager(sandbox_over_tcp) as place:
