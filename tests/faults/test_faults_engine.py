@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import random
 import shutil
 import socket
 import subprocess
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anyio
 import docker
 import pytest
 from anyio.from_thread import start_blocking_portal
 
 from agent.journal import Journal
+from sandbox.docker import DockerSandbox
+from sandbox.jobs import Report
+from sandbox.outcome import Outcome
 from sandbox.watcher import LABEL
 from tests.agent.cli.conftest import Command
 from tests.faults.conftest import PROGRAMS, TASKS, Suite
 from tests.faults.machine import Machine
+from tests.faults.test_faults_servers import at_work, slow
 from tests.sandbox.conftest import unavailable
 from tests.sandbox.test_sandbox_endings import wait_until
 
@@ -127,6 +134,37 @@ def test_an_engine_that_comes_back_costs_no_verdict(
     with contextlib.closing(docker.DockerClient(engine.host)) as client:
         machine = Machine(client, (scratch,), faulty.nonce)
         machine.settles(process.pid, set(), "a restart")
+
+
+def test_a_program_is_not_to_blame_for_an_engine_that_goes_twice(
+    own_engine: tuple[Engine, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, image = own_engine
+    monkeypatch.setenv("DOCKER_HOST", engine.host)
+    reports: list[Report] = []
+
+    def restart() -> None:
+        engine.stop()
+        engine.start()
+
+    async def run_through_it() -> None:
+        async with DockerSandbox(slots=1, image=image) as place, anyio.create_task_group() as tasks:
+
+            async def run() -> None:
+                reports.append(await place.run(slow(1)))
+
+            tasks.start_soon(run)
+            for _ in range(2):
+                cell = await at_work(place)
+                await anyio.to_thread.run_sync(restart)
+                assert cell._lost
+
+    with warnings.catch_warnings():
+        # The docker package drops its socket unclosed where nobody listens.
+        warnings.simplefilter("ignore", ResourceWarning)
+        anyio.run(run_through_it)
+        gc.collect()
+    assert reports[0].outcome is Outcome.PASSED, reports
 
 
 def test_an_engine_that_stays_away_ends_the_run_which_then_goes_on(

@@ -56,9 +56,9 @@ def slow(number: int) -> Job:
     return ADDS_ONE.job(text, {"wall_seconds": 30})
 
 
-def processes_of(place: Any, which: str) -> list[int]:
+def processes_of(place: Any, which: str, cell: Any = None) -> list[int]:
     """Process ids on this machine of a server (`judge` or `zygote`) and all that it started."""
-    stream = getattr(place._pool._cell, f"_{which}")
+    stream = getattr(cell or place._pool._cell, f"_{which}")
     if hasattr(stream, "_process"):
         return [stream._process.pid, *sorted(descendants(stream._process.pid))]
     table = stream._container.top(ps_args="-eo pid")["Processes"]
@@ -99,6 +99,42 @@ def test_killed(opened: tuple[BlockingPortal, Any], victim: str) -> None:
         )
     else:
         assert outcomes == [Outcome.PASSED, Outcome.FAILED]
+    assert portal.call(verdicts, place) == [outcome for _, outcome in PLAIN]
+
+
+async def at_work(place: Any) -> Any:
+    """The next cell in which something runs."""
+    while True:
+        for cell in list(place._pool._cells):
+            if cell._waiting:
+                await anyio.sleep(0.4)
+                return cell
+        await anyio.sleep(0.02)
+
+
+def test_a_program_whose_sandbox_breaks_twice_has_failed(
+    opened: tuple[BlockingPortal, Any],
+) -> None:
+    """It might break them itself; and nothing of the backend's was away."""
+    portal, place = opened
+    reports: list[Report] = []
+
+    async def run() -> None:
+        reports.append(await place.run(slow(1)))
+
+    async def break_twice() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run)
+            for _ in range(2):
+                cell = await at_work(place)
+                pids = await anyio.to_thread.run_sync(processes_of, place, "zygote", cell)
+                os.kill(pids[0], signal.SIGKILL)
+                while not cell._lost:  # noqa: ASYNC110 - a tick
+                    await anyio.sleep(0.01)
+
+    portal.call(break_twice)
+    assert reports[0].outcome is Outcome.CRASH
+    assert "no way out" in reports[0].detail
     assert portal.call(verdicts, place) == [outcome for _, outcome in PLAIN]
 
 

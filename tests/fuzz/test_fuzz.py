@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import json
 import subprocess
 import sys
 import time
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
+from sandbox.guest import wire
+from tests.fuzz import extract
+from tests.fuzz import wire as fuzzed_wire
 from tests.fuzz.run import TARGETS, corpus, load
+from tests.sandbox.test_wire_fuzz import messages
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -75,3 +83,29 @@ def test_the_fuzzer_finds_nothing_in_a_moment(target: str, tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Done " in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.integers(0, 6),
+    st.lists(st.sampled_from(extract.WORDS) | st.text(max_size=8), max_size=20).map("".join),
+)
+def test_answers_of_fragments(task: int, answer: str) -> None:
+    extract.check(bytes([task]) + answer.encode("utf-8", "surrogatepass"))
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.sampled_from((2, 3, 4)),
+    st.lists(st.tuples(st.sampled_from("vxmb"), messages), min_size=1, max_size=4),
+)
+@example(3, [("v", {"x": ["Fraction", ["0x1"]]})])
+@example(4, [("m", {"x": ["Fraction", ["0x1"]]})])
+@example(2, [("x", [[["ValueError", None]], [{"x": ["Fraction", ["0x1"]]}], "", [], None, 0])])
+def test_conversations_of_any_messages(way: int, replies: list[tuple[str, Any]]) -> None:
+    talk = wire.dump({"r": 0, "v": None})
+    for call, (part, message) in enumerate(replies, start=1):
+        said = {"m": [message] * 3, "v": None} if part == "m" else {part: message}
+        body = json.dumps({"r": call, **said}).encode()
+        talk += len(body).to_bytes(4, "big") + body
+    fuzzed_wire.check(bytes([way]) + talk)
