@@ -276,7 +276,7 @@ def test_new_and_removed_files(make: Make) -> None:
 
 def test_where_a_suite_runs(make: Make) -> None:
     suite = """
-        import os, pathlib, socket, sys, tempfile
+        import importlib.metadata, os, pathlib, socket, sys, tempfile
         import pytest
         from arith import double
         def test_place(request):
@@ -294,8 +294,11 @@ def test_where_a_suite_runs(make: Make) -> None:
             assert os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"]
             assert not set(os.environ) & {"REGREEN_API_KEY", "SSH_AUTH_SOCK"}
             assert not (here / ".git").exists()
+            assert importlib.metadata.version("my-shop") == "1.2"
         """
-    bench = make({"arith.py": CODE, "test_it.py": suite, ".git/config": "secret"})
+    project = "[project]\nname = 'my-shop'\nversion = '1.2'\n"
+    files = {"arith.py": CODE, "test_it.py": suite, "pyproject.toml": project}
+    bench = make({**files, ".git/config": "secret"})
     verdict = bench.verify({"arith.py": f"{CODE}\n"}, fail_to_pass=["test_it.py::test_place"])
     assert verdict.passed, verdict
 
