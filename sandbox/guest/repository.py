@@ -29,7 +29,7 @@ from typing import Any
 
 from . import kernel, wire
 from .confine import Confinement, Furnishing, empty_folder
-from .limits import ended, ran_out_of_cpu, rlimits, whole_seconds
+from .limits import ended, oom_kills, ran_out_of_cpu, rlimits, whole_seconds
 
 TREE, TMP, META = "tree", "tmp", "meta"
 _TAIL = 16_384
@@ -106,6 +106,7 @@ class _Run:
         self._tail = b""
         self._printed = 0
         self._recorded = 0
+        self._ooms = oom_kills()
 
     def run(self, order: dict[str, Any], libraries: str) -> dict[str, Any]:
         """Starts the process, passes its records on, and says how it ended."""
@@ -224,6 +225,8 @@ class _Run:
         signalled = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
         if not breach and ran_out_of_cpu(signalled, cpu, limit):
             breach = ("timeout", f"more than {limit} s of cpu time")
+        elif not breach and signalled == signal.SIGKILL and oom_kills() > self._ooms:
+            breach = ("memory", "the kernel ran out of the container's memory")
         return {
             "code": os.WEXITSTATUS(status) if os.WIFEXITED(status) else -signalled,
             "breach": breach,
