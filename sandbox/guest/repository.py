@@ -285,8 +285,8 @@ def _process_text() -> str:
     lines = ["from __future__ import annotations"]
     for name in ("repository_guard", "repository_process"):
         spec = importlib.util.find_spec(f"{__package__}.{name}")
-        source = spec.loader.get_source(spec.name)  # type: ignore[union-attr]
-        assert isinstance(source, str)
+        # the loader of `boot`, which has them all
+        source: str = spec.loader.sources[spec.name]  # type: ignore[union-attr]
         lines += [
             line
             for line in source.splitlines()
