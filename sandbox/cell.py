@@ -131,7 +131,8 @@ class Cell:
         """
         number = next(self._numbers)
         waiter = _Waiter()
-        key = "" if fresh else PREPARED.key(job, self._guest)
+        as_data = bool(job.script) and not fresh
+        key = "" if fresh or as_data else PREPARED.key(job, self._guest)
         prepared = PREPARED.get(key) if key else None
         self._waiting[number] = waiter
         self.runs += 1
@@ -140,7 +141,9 @@ class Cell:
                 async with self._sending:
                     if self._lost:
                         raise CellLostError(self._lost)
-                    await self._judge.send(wire.dump(job.message(number, slot, prepared)))
+                    await self._judge.send(
+                        wire.dump(job.message(number, slot, prepared, as_data=as_data))
+                    )
                 await waiter.event.wait()
         except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
             raise CellLostError(f"the sandbox's stream broke: {error}") from None

@@ -63,6 +63,7 @@ class Job(_Frozen):
         seed: for the judge's random numbers and Hypothesis.
         mutates: whether changed arguments are part of the answer.
         requirements: pip requirements, present in the image or layer that runs the job.
+        script: the tests once more as data, if they are nothing else; see `guest.literal`.
     """
 
     program: str
@@ -76,14 +77,21 @@ class Job(_Frozen):
     seed: int = 0
     mutates: bool = False
     requirements: tuple[str, ...] = ()
+    script: str = ""
 
     def message(
-        self, run: int, slot: int, prepared: dict[str, str] | None = None
+        self,
+        run: int,
+        slot: int,
+        prepared: dict[str, str] | None = None,
+        *,
+        as_data: bool = False,
     ) -> dict[str, Any]:
         """The frame for the judge's server: what it has to know, and two texts that it passes on.
 
         `public` goes to the candidates' side, `private` to the judge, and with it `prepared`, what
-        an earlier judge of the same tests has made of them.
+        an earlier judge of the same tests has made of them. With `as_data`, tests that have a
+        script go as that, and no judge is needed.
         """
         limits = {name: getattr(self.limits, name) for name in Limits.model_fields}
         public = {
@@ -93,17 +101,22 @@ class Job(_Frozen):
             "kind": self.kind,
             "limits": limits,
         }
-        private = {
-            "tests": self.tests,
-            "prelude": self.prelude,
-            "entry_point": self.entry_point,
-            "module": self.module,
-            "kind": self.kind,
-            "limits": limits,
-            "seed": self.seed,
-            "mutates": self.mutates,
-            "prepared": prepared,
-        }
+        script = self.script if as_data else ""
+        private = (
+            {}
+            if script
+            else {
+                "tests": self.tests,
+                "prelude": self.prelude,
+                "entry_point": self.entry_point,
+                "module": self.module,
+                "kind": self.kind,
+                "limits": limits,
+                "seed": self.seed,
+                "mutates": self.mutates,
+                "prepared": prepared,
+            }
+        )
         cases = sum(len(test.get("cases", ())) for test in self.tests)
         return {
             "run": run,
@@ -114,7 +127,14 @@ class Job(_Frozen):
             "judge_seconds": limits["judge_seconds"] + limits["wall_seconds"] * max(1, cases),
             "public": json.dumps(public),
             "private": json.dumps(private),
+            "script": script and _order(script, limits),
         }
+
+
+def _order(script: str, limits: dict[str, Any]) -> str:
+    """What the slot's process is told: a script is JSON already."""
+    wall, reply = json.dumps(limits["wall_seconds"]), json.dumps(limits["reply_bytes"])
+    return f'{{"wall_seconds":{wall},"reply_bytes":{reply},"script":{script}}}'
 
 
 class TestReport(_Frozen):

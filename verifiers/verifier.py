@@ -14,6 +14,7 @@ from tasks.model import PublicTask, TaskLimits, Tests
 from .cache import VerdictCache
 from .gate import check_syntax
 from .in_process import InProcess
+from .literal import literal_script
 from .separable import why_in_process
 from .verdict import Verdict, from_report, refused, rejected
 
@@ -116,6 +117,7 @@ class Verifier:
             seed=seed,
             mutates=task.mutates,
             requirements=task.requirements,
+            script=literal_script(task, tests),
         )
 
     def _key(self, job: Job, trust: str) -> str:

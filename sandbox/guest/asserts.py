@@ -48,13 +48,14 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "in": lambda left, right: left in right,
     "not in": lambda left, right: left not in right,
 }
-_SIGNS: dict[type[ast.cmpop], str] = dict(
+COMPARISON_SIGNS: dict[type[ast.cmpop], str] = dict(
     zip(
         (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Is, ast.IsNot, ast.In, ast.NotIn),
         _COMPARISONS,
         strict=True,
     )
 )
+"""How each comparison is written."""
 _WORDS = {sign: "" if sign == "==" else f"{sign} " for sign in _COMPARISONS}
 
 
@@ -106,7 +107,7 @@ class Recorder:
     def compare(self, sign: str, left: Any, right: Any) -> Any:
         """Compares as the assertion would, and keeps both sides for the message."""
         self._sides = (sign, left, right)
-        return _COMPARISONS[sign](left, right)
+        return compare(sign, left, right)
 
     def passed(self, number: int) -> None:
         """It held."""
@@ -123,8 +124,7 @@ class Recorder:
             return
         place.outcome, place.detail = self.explain(error)
         if place.outcome == "failed" and sides is not None and isinstance(error, AssertionError):
-            sign, left, right = sides
-            place.detail = f"got {_short(left)}, expected {_WORDS[sign]}{_short(right)}"
+            place.detail = sides_text(*sides)
 
     def _note(self, place: Place) -> None:
         calls, (claims, told) = self._before.pop()
@@ -182,9 +182,9 @@ class _Rewriter:
     def _recorded(self, node: ast.Assert) -> ast.stmt:
         number = len(self.places)
         test = node.test
-        self.places.append((node.lineno, self._text(test), _names(test)))
+        self.places.append((node.lineno, assertion_text(self._lines, test), _names(test)))
         if isinstance(test, ast.Compare) and len(test.ops) == 1:
-            sign = ast.Constant(_SIGNS[type(test.ops[0])], **_at(node))
+            sign = ast.Constant(COMPARISON_SIGNS[type(test.ops[0])], **_at(node))
             node.test = _call("compare", [sign, test.left, test.comparators[0]], node)
         return _attempt(
             node,
@@ -193,14 +193,25 @@ class _Rewriter:
             otherwise=[_tell("passed", number, node)],
         )
 
-    def _text(self, node: ast.expr) -> str:
-        """The expression as it is written; taken from the line, since unparsing costs more."""
-        line = self._lines[node.lineno - 1].encode()
-        if node.end_lineno == node.lineno:
-            text = line[node.col_offset : node.end_col_offset].decode("utf-8", "replace")
-        else:
-            text = ast.unparse(node)
-        return " ".join(text.split())[:_TEXT_LIMIT]
+
+def assertion_text(lines: list[str], node: ast.expr) -> str:
+    """The expression as it is written; taken from the line, since unparsing costs more."""
+    line = lines[node.lineno - 1].encode()
+    if node.end_lineno == node.lineno:
+        text = line[node.col_offset : node.end_col_offset].decode("utf-8", "replace")
+    else:
+        text = ast.unparse(node)
+    return " ".join(text.split())[:_TEXT_LIMIT]
+
+
+def compare(sign: str, left: Any, right: Any) -> Any:
+    """What a comparison gives."""
+    return _COMPARISONS[sign](left, right)
+
+
+def sides_text(sign: str, left: Any, right: Any) -> str:
+    """Both sides of a comparison that didn't hold."""
+    return f"got {_short(left)}, expected {_WORDS[sign]}{_short(right)}"
 
 
 def _stays(node: ast.stmt) -> bool:

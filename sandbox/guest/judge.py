@@ -159,21 +159,27 @@ class Bench:
                     namespace[name] = self.theirs.get(name)
         return namespace
 
-    def explain(self, error: BaseException) -> tuple[str, str]:
+    @staticmethod
+    def explain(error: BaseException) -> tuple[str, str]:
         """Outcome and detail of an exception that ended a test."""
-        if isinstance(error, remote.Lost):
-            return {"timeout": "timeout", "protocol": "protocol"}.get(
-                error.reason, "crash"
-            ), error.detail
-        if isinstance(error, (remote.NotBuiltinError, buffers.NoNumpyError)):
-            return "failed", str(error)
-        if isinstance(error, AssertionError) and not hasattr(error, "__remote__"):
-            return "failed", _comparison(error)
-        return "error", describe(error)
+        return explain(error)
 
 
 def _forget(_kept: dict[int, str]) -> None:
     pass
+
+
+def explain(error: BaseException) -> tuple[str, str]:
+    """Outcome and detail of an exception that ended a test."""
+    if isinstance(error, remote.Lost):
+        return {"timeout": "timeout", "protocol": "protocol"}.get(
+            error.reason, "crash"
+        ), error.detail
+    if isinstance(error, (remote.NotBuiltinError, buffers.NoNumpyError)):
+        return "failed", str(error)
+    if isinstance(error, AssertionError) and not hasattr(error, "__remote__"):
+        return "failed", _comparison(error)
+    return "error", describe(error)
 
 
 def describe(error: BaseException) -> str:
@@ -341,15 +347,19 @@ def _examine(bench: Bench) -> None:
 
 
 def _close(bench: Bench) -> dict[str, Any]:
-    """The report, with what the conversation as a whole says."""
-    report = bench.report
+    """The report, once the candidate's objects have been examined."""
     if bench.is_class and bench.candidate.lost is None:
         _examine(bench)
-    lost = bench.candidate.lost
-    report.breaches.update(bench.candidate.breaches)
+    return close(bench.report, bench.candidate)
+
+
+def close(report: Report, candidate: remote.Remote) -> dict[str, Any]:
+    """The report, with what the conversation as a whole says."""
+    lost = candidate.lost
+    report.breaches.update(candidate.breaches)
     if lost is not None and lost.reason == "gone":
         report.gone = True
     elif lost is not None:
         report.breaches.setdefault(lost.reason, lost.detail)
-    report.calls = bench.candidate.calls
+    report.calls = candidate.calls
     return report.as_message()

@@ -16,7 +16,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from . import judge, wire
+from . import judge, literal, wire
 from .confine import Confinement
 from .limits import address_space, ran_out_of_cpu
 from .lockdown import Rlimits
@@ -77,7 +77,7 @@ class JudgeServer:
             self._slots[number] = self._new_slot(number)
 
     def _new_slot(self, number: int) -> Slot:
-        return Slot(self._loop, self._confinement, number, _report)
+        return Slot(self._loop, self._confinement, number, _report, here=_judge_literal)
 
     def serve(self, hello: dict[str, Any]) -> NoReturn:
         """Says hello and then runs until the controller or the zygote goes away."""
@@ -111,6 +111,9 @@ class JudgeServer:
     def _on_job(self, job: dict[str, Any]) -> None:
         number = job["run"]
         rlimits = _judge_limits(job["limits"], self._base_bytes)
+        if job["script"]:
+            self._judge_here(job, rlimits)
+            return
         ours, theirs = socket.socketpair()
         reader, writer = os.pipe2(os.O_CLOEXEC)
         try:
@@ -137,6 +140,28 @@ class JudgeServer:
         self._loop.watch(reader, lambda: self._read(verdict))
         self._loop.at(number, job["judge_seconds"], lambda: self._give_up(verdict))
 
+    def _judge_here(self, job: dict[str, Any], rlimits: Rlimits) -> None:
+        """Has tests that are data judged by the slot's own process."""
+        number = job["run"]
+        ours, theirs = socket.socketpair()
+        verdict = _Verdict(number, rlimits.cpu_seconds, self._slot(job["slot"], heavy=False))
+        try:
+            public = {name: job[name] for name in PUBLIC_FIELDS}
+            self._loop.send_link({"start": True, "descriptor": True, **public}, theirs.fileno())
+            verdict.slot.start(
+                job["script"],
+                [ours.fileno()],
+                lambda ending: self._on_judged(verdict, ending),
+                uid=0,
+                limits=rlimits,
+                here=True,
+            )
+        finally:
+            ours.close()
+            theirs.close()
+        self._open[number] = verdict
+        self._loop.at(number, job["judge_seconds"], lambda: self._give_up(verdict))
+
     def _read(self, verdict: _Verdict) -> None:
         data = os.read(verdict.pipe, 1 << 18)
         if not data:
@@ -149,24 +174,24 @@ class JudgeServer:
 
     def _give_up(self, verdict: _Verdict) -> None:
         verdict.timed_out = True
-        verdict.slot.kill()
         self._loop.at(verdict.number, _ENDING_SECONDS, self._loop.stop)
+        verdict.slot.kill()
 
     def _on_judged(self, verdict: _Verdict, ending: Ending) -> None:
-        if ending.infra:
+        if verdict.pipe >= 0:
+            with contextlib.suppress(OSError):
+                while data := os.read(verdict.pipe, 1 << 18):
+                    verdict.report += data
             self._loop.unwatch(verdict.pipe)
             os.close(verdict.pipe)
+        verdict.report += ending.report
+        if ending.infra:
             self._loop.cancel(verdict.number)
             del self._open[verdict.number]
             self._loop.send_link({"done": verdict.number})
             self._loop.send({"run": verdict.number, "infra": ending.infra})
             return
-        with contextlib.suppress(OSError):
-            while data := os.read(verdict.pipe, 1 << 18):
-                verdict.report += data
-        self._loop.unwatch(verdict.pipe)
         self._loop.cancel(verdict.number)
-        os.close(verdict.pipe)
         verdict.judged = ending
         if os.WIFSIGNALED(ending.status):
             # What the program replied may be what it choked on: that is no fault of the sandbox.
@@ -230,11 +255,22 @@ def _report(text: bytes, descriptors: list[int]) -> None:
     sys.setrecursionlimit(_RECURSION_LIMIT)
 
     def tell(mark: bytes, message: object) -> None:
-        body = json.dumps(message).encode()
-        wire.write_all(writer, mark + _LENGTH.pack(len(body)) + body)
+        wire.write_all(writer, _part(mark, message))
 
     message = judge.judge(told(text), plain_socket(candidate), lambda kept: tell(_PREPARED, kept))
     tell(_GONE if message["gone"] else _STAYED, message)
+
+
+def _judge_literal(text: bytes, descriptors: list[int]) -> bytes:
+    """What a slot's process does itself: it executes nobody's code."""
+    with contextlib.closing(plain_socket(descriptors[0])) as sock:
+        message = literal.judge(told(text), sock)
+    return _part(_GONE if message["gone"] else _STAYED, message)
+
+
+def _part(mark: bytes, message: object) -> bytes:
+    body = json.dumps(message).encode()
+    return mark + _LENGTH.pack(len(body)) + body
 
 
 def _parts(report: bytearray) -> dict[bytes, str]:

@@ -18,6 +18,7 @@ import gc
 import json
 import mmap
 import os
+import resource
 import signal
 import socket
 import struct
@@ -37,10 +38,16 @@ Body = Callable[[bytes, list[int]], None]
 Helper = Callable[[bytes, list[int], int], None]
 """As `Body`, with the run's user id: what a process does that only starts others."""
 
+Here = Callable[[bytes, list[int]], bytes]
+"""What is done in the slot's process itself, since it executes nobody's code; gives a report."""
+
 _START = struct.Struct(">IBQ5Q")  # length of the text, flags, user id, limits
-_END = struct.Struct(">IidQB")  # length of the reason, status, cpu seconds, bytes, clean
+_END = struct.Struct(">IidQBB")  # length of the text, status, cpu seconds, bytes, clean, is infra
 _PID = struct.Struct("=i")
-_OUTPUT, _HELPER = 1, 2
+_OUTPUT, _HELPER, _HERE = 1, 2, 4
+_WORN_BYTES = 64 << 20
+"""By so much the slot's process may grow through what it does itself; each fork copies it."""
+_RUNS_PER_COLLECTION = 64
 _READ = 1 << 16
 _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
@@ -56,6 +63,7 @@ class Ending:
         stopped: whether it was still at work when it was told to end.
         clean: whether nothing of the run is left in the slot.
         infra: why there was no run, if there was none.
+        report: what was found by what was done in the slot's process itself.
     """
 
     status: int = 0
@@ -64,6 +72,7 @@ class Ending:
     stopped: bool = False
     clean: bool = True
     infra: str = ""
+    report: bytes = b""
 
 
 class Slot:
@@ -76,6 +85,7 @@ class Slot:
         body: what a locked-down run does.
         helper: what a run does whose process only starts others, locked down in their turn.
         furnished: whether those others find something in their folder.
+        here: what the slot's process can do itself.
 
     Raises:
         OSError: the lock-down can't be had.
@@ -90,27 +100,34 @@ class Slot:
         helper: Helper | None = None,
         *,
         furnished: bool = False,
+        here: Here | None = None,
     ) -> None:
         self._loop = loop
+        self._confinement = confinement
+        self._work = _Work(number, body, helper, here, furnished)
         self._on_end: Callable[[Ending], None] | None = None
         self._killed = False
+        self._is_here = False
         self._page = mmap.mmap(-1, mmap.PAGESIZE)
+        self._begin()
+
+    def _begin(self) -> None:
         ours, theirs = socket.socketpair()
-        uid = confinement.next_uid()
+        uid = self._confinement.next_uid()
         pid = os.fork()
         if pid == 0:
             with contextlib.suppress(BaseException):
-                confinement.plan(number, furnished=furnished)
-                _live(theirs, self._page, confinement, uid, body, helper)
+                _live(theirs, self._page, self._confinement, uid, self._work)
             os._exit(70)
         theirs.close()
         self._socket = ours
+        self._pid = pid
         said = wire.receive(ours) or {"refused": "the process of a slot ended at its start"}
         if "ready" not in said:
             os.waitpid(pid, 0)
             raise OSError(said["refused"])
-        loop.vital.add(pid)
-        loop.watch(ours.fileno(), self._read)
+        self._loop.vital.add(pid)
+        self._loop.watch(ours.fileno(), self._read)
 
     def start(
         self,
@@ -122,6 +139,7 @@ class Slot:
         limits: Rlimits,
         output: bool = False,
         helper: bool = False,
+        here: bool = False,
     ) -> None:
         """Begins a run; its process gets the descriptors.
 
@@ -133,10 +151,11 @@ class Slot:
             limits: of its process.
             output: see `descriptors`.
             helper: run the slot's `helper` in place of its `body`.
+            here: have the slot's process do its `here` itself.
         """
-        self._on_end, self._killed = on_end, False
+        self._on_end, self._killed, self._is_here = on_end, False, here
         body = text.encode()
-        flags = (_OUTPUT if output else 0) | (_HELPER if helper else 0)
+        flags = (_OUTPUT if output else 0) | (_HELPER if helper else 0) | (_HERE if here else 0)
         data = _START.pack(len(body), flags, uid, *limits.amounts()) + body
         sent = socket.send_fds(self._socket, [data], descriptors)
         self._socket.sendall(data[sent:])
@@ -147,6 +166,9 @@ class Slot:
         Its process id is good until the slot's process, which clears it first, has let go of it;
         and no id is given again before all others have been.
         """
+        if self._is_here:
+            self._replace()
+            return
         (pid,) = _PID.unpack_from(self._page)
         if pid and self._on_end is not None:
             self._killed = True
@@ -155,17 +177,43 @@ class Slot:
         elif self._on_end is not None:  # it is about to begin
             self._loop.at(self, 0.01, self.kill)
 
+    def _replace(self) -> None:
+        """Ends the slot's process, which is at work itself, and puts another in its place."""
+        if self._on_end is None:
+            return
+        self._loop.vital.discard(self._pid)
+        self._loop.unwatch(self._socket.fileno())
+        self._socket.close()
+        with contextlib.suppress(OSError):
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+        self._begin()
+        on_end, self._on_end = self._on_end, None
+        on_end(Ending(signal.SIGKILL, stopped=True))
+
     def _read(self) -> None:
         data = self._socket.recv(_END.size, socket.MSG_WAITALL)
         if len(data) < _END.size:
             self._loop.stop()
-        size, status, cpu, rss, clean = _END.unpack(data)
-        infra = self._socket.recv(size, socket.MSG_WAITALL).decode() if size else ""
+        size, status, cpu, rss, clean, failed = _END.unpack(data)
+        text = self._socket.recv(size, socket.MSG_WAITALL) if size else b""
         stopped = self._killed and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
         self._loop.cancel(self)
         on_end, self._on_end = self._on_end, None
         if on_end is not None:
-            on_end(Ending(status, cpu, rss, stopped, bool(clean), infra))
+            infra, report = (text.decode(), b"") if failed else ("", text)
+            on_end(Ending(status, cpu, rss, stopped, bool(clean), infra, report))
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is done in a slot."""
+
+    slot: int
+    body: Body
+    helper: Helper | None
+    here: Here | None
+    furnished: bool
 
 
 def _live(
@@ -173,11 +221,11 @@ def _live(
     page: mmap.mmap,
     confinement: Confinement,
     uid: int,
-    body: Body,
-    helper: Helper | None,
+    work: _Work,
 ) -> NoReturn:
     """Settles in the slot, says so, and takes runs until the server goes away."""
     kernel.die_with_parent()
+    confinement.plan(work.slot, furnished=work.furnished)
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
@@ -194,13 +242,12 @@ def _live(
     wire.write_all(descriptor, wire.dump({"ready": True}))
     gc.freeze()
     plain = plain_socket(descriptor)
+    _Here.limit = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + _WORN_BYTES
     while True:
-        _run(plain, page, confinement, body, helper)
+        _run(plain, page, confinement, work)
 
 
-def _run(
-    line: Any, page: mmap.mmap, confinement: Confinement, body: Body, helper: Helper | None
-) -> None:
+def _run(line: Any, page: mmap.mmap, confinement: Confinement, work: _Work) -> None:
     """Takes one run and has it run.
 
     This goes on between a fork and the next, with a page to be copied for each that it writes to:
@@ -215,15 +262,18 @@ def _run(
     text = data[_START.size :]
     while len(text) < size:
         text += line.recv(size - len(text))
+    if flags & _HERE:
+        _run_here(line, work, text, descriptors)
+        return
     status, cpu, rss, clean, reason = 0, 0.0, 0, True, b""
     try:
         if flags & _HELPER:
-            assert helper is not None
-            pid = _fork_helper(helper, text, descriptors, uid)
+            assert work.helper is not None
+            pid = _fork_helper(work.helper, text, descriptors, uid)
         else:
             output = descriptors.pop() if flags & _OUTPUT else -1
             pid = confinement.fork(
-                uid, amounts, descriptors, (-1, output, output), body, text, page=page
+                uid, amounts, descriptors, (-1, output, output), work.body, text, page=page
             )
             if output >= 0:
                 os.close(output)
@@ -239,7 +289,31 @@ def _run(
         _pid, status, usage = os.wait4(pid, 0)
         cpu, rss = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
         clean = confinement.clean(uid)
-    line.sendall(_END.pack(len(reason), status, cpu, rss, clean) + reason)
+    line.sendall(_END.pack(len(reason), status, cpu, rss, clean, bool(reason)) + reason)
+
+
+def _run_here(line: Any, work: _Work, text: bytes, descriptors: list[int]) -> None:
+    """Does the slot's own work. No run is forked, so none of the memory it uses is copied."""
+    failed, clean = False, True
+    try:
+        assert work.here is not None
+        report = work.here(text, descriptors)
+    except BaseException as error:
+        failed = True
+        report = f"the judge failed: {type(error).__name__}: {error}"[:500].encode()
+    _Here.runs += 1
+    if _Here.runs % _RUNS_PER_COLLECTION == 0:
+        gc.collect()
+        # what a hostile reply took stays with this process: then others have to take its place
+        clean = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 < _Here.limit
+    line.sendall(_END.pack(len(report), 0, 0.0, 0, clean, failed) + report)
+
+
+class _Here:
+    """What the slot's process remembers of its own work."""
+
+    runs = 0
+    limit = 0
 
 
 def _fork_helper(helper: Helper, text: bytes, descriptors: list[int], uid: int) -> int:
