@@ -4,10 +4,11 @@ Most examples and most tests of benchmarks are of this form: `assert f([1, 2]) =
 other. There is nothing in them to execute, so no process has to be made for them: the one that
 waits in the slot makes the calls and compares. What it gets is made here, from the syntax tree.
 
-A script is JSON: `{"name": entry point, "checks": [[file, line, text, message, expression], ...]}`.
-An expression is a list: `["v", value]`, `["call", [values], {name: value}]`, `["cmp", sign, left,
-right]`, `["not", x]`, `["abs", x]`, `["neg", x]`, `["sub", left, right]`, with values as
-`sandbox.guest.wire` encodes them.
+A script is JSON: `{"calls": [text, ...], "checks": [...]}`. A call is the text of a request as
+`sandbox.guest.wire` sends it, but for its number. A check is `[file, line, text, message,
+expression]`. An expression is a list: `["v", value]`, with the value as `wire` encodes it, `["call",
+number in the list]`, `["cmp", sign, left, right]`, `["not", x]`, `["neg", x]`, `["sub", left,
+right]`, and `["apply", name, x]` for one of the functions in `sandbox.guest.literal.FUNCTIONS`.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ from typing import Any
 
 from sandbox.guest import wire
 from sandbox.guest.asserts import COMPARISON_SIGNS, assertion_text
+from sandbox.guest.literal import FUNCTIONS
 from tasks.model import AssertTests, PublicTask, Tests
 
 _LARGE = 1_000_000
+_LARGEST_POWER = 16
+_OF_MESSAGES = frozenset({"str", "repr", "format"})
 _FOLDED: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -58,16 +62,17 @@ def literal_script(task: PublicTask, tests: Sequence[Tests]) -> str:
 @lru_cache(maxsize=512)
 def _script(files: tuple[tuple[str, str | None], ...], entry_point: str, module: str) -> str:
     checks: list[list[Any]] = []
+    calls: list[str] = []
     try:
         for number, (source, function) in enumerate(files):
             tree = ast.parse(source)
-            reader = _Reader(source, number, entry_point)
+            reader = _Reader(source, number, entry_point, calls)
             body = _statements(tree, function, module, reader)
             for statement in body:
                 checks += reader.check(statement)
     except (_NotLiteral, SyntaxError, ValueError, RecursionError, MemoryError):
         return ""
-    return json.dumps({"name": entry_point, "checks": checks})
+    return json.dumps({"calls": calls, "checks": checks})
 
 
 def _statements(
@@ -112,10 +117,12 @@ def _is_idle(node: ast.stmt, module: str, entry_point: str) -> bool:
 class _Reader:
     """Reads assertions on calls of one name."""
 
-    def __init__(self, source: str, number: int, name: str) -> None:
+    def __init__(self, source: str, number: int, entry_point: str, calls: list[str]) -> None:
         self._lines = source.split("\n")
         self._number = number
-        self.name = name
+        self._entry_point = entry_point
+        self._calls = calls
+        self.name = entry_point
 
     def check(self, statement: ast.stmt) -> list[list[Any]]:
         """One check.
@@ -125,22 +132,32 @@ class _Reader:
         """
         if not isinstance(statement, ast.Assert):
             raise _NotLiteral
-        message = ""
-        if statement.msg is not None:
-            value = _literal(statement.msg)
-            if not isinstance(value, str):
-                raise _NotLiteral
-            message = value
+        message = self._message(statement)
         text = assertion_text(self._lines, statement.test)
         expression = self._expression(statement.test)
         return [[self._number, statement.lineno, text, message, expression]]
+
+    def _message(self, statement: ast.Assert) -> str:
+        """What is said where the assertion fails, unless both sides of a comparison are shown."""
+        if statement.msg is None:
+            return ""
+        if not isinstance(statement.test, ast.Compare):
+            value = _literal(statement.msg)
+            if not isinstance(value, str):
+                raise _NotLiteral
+            return value
+        for node in ast.walk(statement.msg):
+            named = isinstance(node, ast.Name) and node.id not in {*_OF_MESSAGES, self.name}
+            if named or isinstance(node, (ast.Attribute, ast.Lambda, ast.NamedExpr)):
+                raise _NotLiteral
+        return ""
 
     def _expression(self, node: ast.expr) -> list[Any]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             if node.func.id == self.name:
                 return self._call(node)
-            if node.func.id == "abs" and len(node.args) == 1 and not node.keywords:
-                return ["abs", self._expression(node.args[0])]
+            if node.func.id in FUNCTIONS and len(node.args) == 1 and not node.keywords:
+                return ["apply", node.func.id, self._expression(node.args[0])]
             raise _NotLiteral
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
             return ["not", self._expression(node.operand)]
@@ -165,7 +182,15 @@ class _Reader:
             if keyword.arg is None:
                 raise _NotLiteral
             named[keyword.arg] = _encode(_literal(keyword.value))
-        return ["call", [_encode(_literal(part)) for part in node.args], named]
+        request = {
+            "o": "call",
+            "t": {"g": self._entry_point},
+            "a": [_encode(_literal(part)) for part in node.args],
+            "k": named,
+            "m": False,
+        }
+        self._calls.append(wire.text(request).decode())
+        return ["call", len(self._calls) - 1]
 
 
 def _is_literal(node: ast.expr) -> bool:
@@ -208,6 +233,8 @@ def _literal(node: ast.expr) -> Any:
 def _folded(node: ast.BinOp) -> Any:
     left, right = _literal(node.left), _literal(node.right)
     fold = _FOLDED.get(type(node.op))
+    if isinstance(node.op, ast.Pow) and type(right) is int and 0 <= right <= _LARGEST_POWER:
+        fold = operator.pow
     both_text = isinstance(left, str) and isinstance(right, str) and type(node.op) is ast.Add
     small = all(type(side) in (int, float) and abs(side) < _LARGE for side in (left, right))
     if fold is None or not (both_text or small):
@@ -217,7 +244,7 @@ def _folded(node: ast.BinOp) -> Any:
             raise _NotLiteral from None
     try:
         return fold(left, right)
-    except ArithmeticError:
+    except (ArithmeticError, ValueError):
         raise _NotLiteral from None
 
 

@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 from _thread import RLock
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from . import buffers, wire
@@ -25,6 +25,8 @@ from .proxies import ITERATORS, RemoteFunction
 from .witness import Witness, ends_a_test
 
 _CALLBACK_DEPTH = 50
+_AHEAD_BYTES = 1 << 15
+"""Of requests that are sent at once: less than a socket's buffer, or both sides could wait."""
 _CAUSES = 5
 _MAY_STOP = frozenset({"next", "send", "throw"})
 _CLAIMS = frozenset({"eq", "ne", "lt", "le", "gt", "ge", "bool", "contains", "isinstance", "hash",
@@ -165,6 +167,40 @@ class Remote:
                     raise
                 # As in a generator: it would end the test's own loop or map before its time.
                 raise RuntimeError(f"the candidate raised StopIteration {error}") from None
+
+    def call_all(self, texts: Sequence[bytes]) -> list[tuple[bool, Any]]:
+        """Makes calls that are known beforehand, in their order and many to a message.
+
+        Args:
+            texts: of the requests, but for their numbers.
+
+        Returns:
+            For each, whether it gave a value, and that or what was raised.
+        """
+        answers: list[tuple[bool, Any]] = []
+        frames = bytearray()
+        numbers: list[int] = []
+        for place, text in enumerate(texts):
+            numbers.append(next(self._ids))
+            frames += wire.numbered(numbers[-1], text)
+            if len(frames) >= _AHEAD_BYTES or place == len(texts) - 1:
+                if self.lost is None:
+                    self.calls += len(numbers)
+                    with contextlib.suppress(OSError):  # the wait for its reply will tell
+                        self._sock.sendall(frames)
+                answers += map(self._outcome, numbers)
+                frames, numbers = bytearray(), []
+        return answers
+
+    def _outcome(self, number: int) -> tuple[bool, Any]:
+        try:
+            if self.lost is not None:
+                raise Lost(self.lost.reason, self.lost.detail)
+            return True, self._result(number)
+        except StopIteration as error:
+            return False, RuntimeError(f"the candidate raised StopIteration {error}")
+        except BaseException as error:
+            return False, error
 
     def request(self, message: dict[str, Any]) -> Any:
         """One exchange with trusted guest code (a program's runner), as plain JSON.

@@ -61,7 +61,18 @@ _scan = json.JSONDecoder(parse_constant=_refuse_constant).scan_once  # type: ign
 
 def dump(message: object) -> bytes:
     """One frame, header included."""
-    body = _TO_JSON.encode(message).encode()
+    body = text(message)
+    return _HEADER.pack(len(body)) + body
+
+
+def text(message: object) -> bytes:
+    """A message's JSON."""
+    return _TO_JSON.encode(message).encode()
+
+
+def numbered(number: int, request: bytes) -> bytes:
+    """The frame of a request: its number, and the text of all the rest, which is an object."""
+    body = b'{"c":%d,%b' % (number, request[1:])
     return _HEADER.pack(len(body)) + body
 
 
@@ -72,13 +83,13 @@ def load(body: bytes | bytearray) -> Any:
         WireError: the bytes are no JSON, or nested too deep.
     """
     try:
-        text = body.decode("utf-8", "surrogatepass")
-        value, end = _scan(text, 0)
+        told = body.decode("utf-8", "surrogatepass")
+        value, end = _scan(told, 0)
     except StopIteration:
         raise WireError("a frame is no JSON: there is no value in it") from None
     except (ValueError, RecursionError) as error:
         raise WireError(f"a frame is no JSON: {error}") from None
-    if end != len(text):
+    if end != len(told):
         raise WireError("a frame is no JSON: there is more than one value in it")
     return value
 
