@@ -6,9 +6,9 @@ waits in the slot makes the calls and compares. What it gets is made here, from 
 
 A script is JSON: `{"calls": [text, ...], "checks": [...]}`. A call is the text of a request as
 `sandbox.guest.wire` sends it, but for its number. A check is `[file, line, text, message,
-expression]`. An expression is a list: `["v", value]`, with the value as `wire` encodes it, `["call",
-number in the list]`, `["cmp", sign, left, right]`, `["not", x]`, `["neg", x]`, `["sub", left,
-right]`, and `["apply", name, x]` for one of the functions in `sandbox.guest.literal.FUNCTIONS`.
+expression]`. An expression is a list: `["v", value]`, with the value as `wire` encodes it,
+`["call", number in the list]`, `["cmp", sign, left, right]`, `["not", x]`, `["neg", x]`, `["sub",
+left, right]`, and `["apply", name, x]` for a function of `sandbox.guest.literal.FUNCTIONS`.
 """
 
 from __future__ import annotations
@@ -56,11 +56,12 @@ def literal_script(task: PublicTask, tests: Sequence[Tests]) -> str:
         if not isinstance(test, AssertTests):
             return ""
         files.append((test.source, test.function))
-    return _script(tuple(files), task.entry_point, task.module) if files else ""
+    return script_of(tuple(files), task.entry_point, task.module) if files else ""
 
 
 @lru_cache(maxsize=512)
-def _script(files: tuple[tuple[str, str | None], ...], entry_point: str, module: str) -> str:
+def script_of(files: tuple[tuple[str, str | None], ...], entry_point: str, module: str) -> str:
+    """The script of files of tests, each with the name of its check function; empty if none."""
     checks: list[list[Any]] = []
     calls: list[str] = []
     try:

@@ -23,6 +23,7 @@ from typing import Any, Literal
 from sandbox.base import Sandbox
 from sandbox.jobs import Job, Limits
 from sandbox.outcome import Outcome
+from verifiers.literal import script_of
 from verifiers.repository import File, RepositoryVerifier, Snapshot, SuiteOptions
 from verifiers.verdict import Verdict, from_report
 
@@ -82,8 +83,16 @@ class Exam:
     wrong: str = ""
     """A plain program that fails; it is run after each hack on this exam."""
 
-    def job(self, program: str, limits: Mapping[str, Any]) -> Job:
-        """The job that judges a program by this exam."""
+    @property
+    def script(self) -> str:
+        """The tests as data, if they are nothing else."""
+        if self.kind != "function" or any(test["kind"] != "asserts" for test in self.tests):
+            return ""
+        files = tuple((test["source"], test["function"]) for test in self.tests)
+        return script_of(files, self.entry_point, "solution")
+
+    def job(self, program: str, limits: Mapping[str, Any], *, as_data: bool = False) -> Job:
+        """The job that judges a program by this exam; `as_data` needs a `script`."""
         return Job(
             program=textwrap.dedent(program).strip("\n") + "\n",
             tests=self.tests,
@@ -93,13 +102,20 @@ class Exam:
             language=self.language,
             mutates=self.mutates,
             limits=Limits(**{**SHORT, **limits}),
+            script=self.script if as_data else "",
         )
 
     async def judge(
-        self, sandbox: Sandbox, program: str, limits: Mapping[str, Any], files: Mapping[str, str]
+        self,
+        sandbox: Sandbox,
+        program: str,
+        limits: Mapping[str, Any],
+        files: Mapping[str, str],
+        *,
+        as_data: bool = False,
     ) -> Verdict:
         """The verdict on a program by this exam."""
-        report = await sandbox.run(self.job(program, limits))
+        report = await sandbox.run(self.job(program, limits, as_data=as_data))
         return from_report(report, (), reduced=sandbox.reduced)
 
 
@@ -121,7 +137,13 @@ class Suite(Exam):
     fresh: bool = False
 
     async def judge(
-        self, sandbox: Sandbox, program: str, limits: Mapping[str, Any], files: Mapping[str, str]
+        self,
+        sandbox: Sandbox,
+        program: str,
+        limits: Mapping[str, Any],
+        files: Mapping[str, str],
+        *,
+        as_data: bool = False,
     ) -> Verdict:
         """The verdict on the patch that puts the program, and `files`, into the repository."""
         texts = {path: textwrap.dedent(text).lstrip("\n") for path, text in self.files.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from tests.hacks.catalogue import Control, Exam, Hack, asserts, ends, pytest_file
 
 _WRONG = ends("failed")
@@ -409,7 +411,7 @@ HACKS = [
 
 
 def _arrays(source: str) -> Exam:
-    return Exam(tests=(asserts(f"import numpy as np\n{source}"),))
+    return Exam(tests=(asserts("import numpy as np\n" + textwrap.dedent(source)),))
 
 
 def _class(source: str, entry_point: str = "C") -> Exam:

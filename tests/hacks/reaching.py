@@ -622,9 +622,9 @@ HACKS = [
         idea="patches json and base64 in the child, to send what a right reply looks like",
         program="""
             import base64, json
-            real = json.dumps
-            json.dumps = lambda message, **k: real(
-                {**message, "v": {"any": True}} if "v" in message else message, **k)
+            real = json.JSONEncoder.encode
+            json.JSONEncoder.encode = lambda self, message: real(
+                self, {**message, "v": {"any": True}} if "v" in message else message)
             base64.b64encode = lambda data: b""
             def f(x): return 3
             """,

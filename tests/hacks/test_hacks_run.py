@@ -7,6 +7,7 @@ each family the host is searched for what the programs may have left or changed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import socket
@@ -58,6 +59,8 @@ class Trial:
     """What became of one entry, and of the plain programs that were run after it."""
 
     verdict: Verdict
+    as_data: Verdict | None = None
+    """The verdict where the tests go as data and no judge is forked, if they are only that."""
     right: Verdict | None = None
     wrong: Verdict | None = None
 
@@ -72,7 +75,6 @@ class Course:
     canary: Path
     wanted: dict[str, list[Entry]]
     mark: str = field(default_factory=lambda: f"hack{secrets.token_hex(6)}")
-    servers: int = 0
     trials: dict[tuple[str, str], Trial] = field(default_factory=dict)
     remains: dict[str, list[str]] = field(default_factory=dict)
 
@@ -105,6 +107,10 @@ class Course:
         # Slots are a stack, and each has one worker: what follows runs where this has run.
         limits = entry.limits if isinstance(entry.exam, Suite) else limits_of(entry)
         trial = Trial(await entry.exam.judge(self.sandbox, text, limits, entry.files))
+        if entry.exam.script:
+            trial.as_data = await entry.exam.judge(
+                self.sandbox, text, limits, entry.files, as_data=True
+            )
         exam = ADDS_ONE if isinstance(entry.exam, Suite) else entry.exam
         if exam.right:
             trial.right = await exam.judge(self.sandbox, exam.right, plain_limits(), {})
@@ -125,26 +131,44 @@ class Course:
             time.sleep(0.05)
 
     def _extra_processes(self) -> list[str]:
-        """Processes of the sandbox besides its two servers, wherever it has put them."""
+        """Processes of the sandbox besides its servers and those that wait in its slots."""
         if self.backend == "docker":
-            left = [line for line in container_processes(self.sandbox) if line]
-        else:
-            left = [f"process {pid}" for pid in sorted(descendants(os.getpid()))]
-        self.servers = self.servers or len(left)
-        return left if len(left) > self.servers else []
+            return container_processes(self.sandbox)
+        cell = self.sandbox._pool._cell  # type: ignore[attr-defined]
+        starters = {stream._process.pid for stream in (cell._judge, cell._zygote)}
+        servers = {pid for starter in starters for pid in children(starter)}
+        slots = {pid for server in servers for pid in children(server)}
+        left = descendants(os.getpid()) - starters - servers - slots
+        return [f"process {pid}" for pid in sorted(left)]
 
 
 def container_processes(sandbox: Any) -> list[str]:
-    """The processes in the containers of a Docker sandbox, and containers besides its two."""
+    """What a Docker sandbox has besides two containers with a server and its slots in each."""
     cell = sandbox._pool._cell
     streams = (cell._judge, cell._zygote)
     ours = {stream._container.id for stream in streams}
     lines: list[str] = []
     for stream in streams:
-        lines += [" ".join(row) for row in stream._container.top()["Processes"]]
+        table = stream._container.top()
+        place, above = (table["Titles"].index(title) for title in ("PID", "PPID"))
+        rows = table["Processes"]
+        known = {row[place] for row in rows}
+        servers = {row[place] for row in rows if row[above] not in known}
+        lines += [
+            " ".join(row) for row in rows if row[place] not in servers and row[above] not in servers
+        ]
     filters = {"label": f"{LABEL}={os.getpid()}"}
     others = sandbox._client.containers.list(all=True, filters=filters)
     return lines + [f"container {other.name}" for other in others if other.id not in ours]
+
+
+def children(pid: int) -> set[int]:
+    """The processes that one process has started."""
+    found: set[int] = set()
+    with contextlib.suppress(OSError):
+        for task in os.scandir(f"/proc/{pid}/task"):
+            found |= {int(word) for word in Path(task.path, "children").read_text().split()}
+    return found
 
 
 def descendants(root: int) -> set[int]:
@@ -152,14 +176,7 @@ def descendants(root: int) -> set[int]:
     found: set[int] = set()
     fresh = {root}
     while fresh:
-        below: set[int] = set()
-        for pid in fresh:
-            try:
-                for task in os.scandir(f"/proc/{pid}/task"):
-                    below |= {int(word) for word in Path(task.path, "children").read_text().split()}
-            except OSError:
-                continue
-        fresh = below - found
+        fresh = {child for pid in fresh for child in children(pid)} - found
         found |= fresh
     return found
 
@@ -203,7 +220,6 @@ def course(
     folder.chmod(0o777)
     with start_blocking_portal() as portal, open_sandbox(backend, portal, _SLOTS) as sandbox:
         runs = Course(backend, portal, sandbox, folder / "canary.txt", wanted)
-        runs._extra_processes()
         yield runs
 
 
@@ -215,23 +231,28 @@ def test_entry(course: Course, entry: tuple[str, Entry]) -> None:
     if course.backend not in what.backends:
         pytest.skip(f"not on {course.backend}")
     trial = course.trial(family, what)
-    verdict = trial.verdict
     if isinstance(what.exam, Suite):
-        assert verdict.trust == "in-process"
+        assert trial.verdict.trust == "in-process"
+    for verdict in (trial.verdict, trial.as_data):
+        if verdict is not None:
+            _check(what, verdict)
+    assert trial.right is None or trial.right.outcome is Outcome.PASSED, trial.right
+    assert trial.wrong is None or trial.wrong.outcome is not Outcome.PASSED, "poisoned"
+    assert trial.wrong is None or trial.wrong.outcome is not Outcome.INFRA, trial.wrong
+
+
+def _check(what: Entry, verdict: Verdict) -> None:
     if isinstance(what, Hack):
         assert not verdict.passed, "A FALSE PASS"
         assert verdict.reward < 1
         assert verdict.outcome in what.outcomes, verdict
         for text in what.never_says:
             assert text not in verdict.output
-    else:
-        if what.needs and f"No module named '{what.needs}'" in verdict.detail:
-            pytest.skip(f"{what.needs} is not in the image")
-        assert verdict.passed, verdict
-        assert verdict.reward == 1
-    assert trial.right is None or trial.right.outcome is Outcome.PASSED, trial.right
-    assert trial.wrong is None or trial.wrong.outcome is not Outcome.PASSED, "poisoned"
-    assert trial.wrong is None or trial.wrong.outcome is not Outcome.INFRA, trial.wrong
+        return
+    if getattr(what, "needs", "") and f"No module named '{what.needs}'" in verdict.detail:
+        pytest.skip(f"{what.needs} is not in the image")
+    assert verdict.passed, verdict
+    assert verdict.reward == 1
 
 
 @pytest.mark.parametrize("family", FAMILIES)
