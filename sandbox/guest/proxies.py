@@ -29,6 +29,9 @@ class _RemoteIterator:
     def __next__(self) -> Any:
         return self._remote.ask("next", {"h": self._number}, (), {})
 
+    def __repr__(self) -> str:
+        return "<an iterator of the candidate>"  # no address: details are compared between runs
+
 
 class _RemoteGenerator(_RemoteIterator):
     """A generator of the candidate's, which also takes values and exceptions."""

@@ -357,7 +357,7 @@ FRAMES = [
         name="half a frame",
         idea="announces more than it sends and hangs up",
         program=_instead("raw(bytes.fromhex('00000100') + b'{}')\nos._exit(0)"),
-        outcomes=_BREACH,
+        outcomes=ends("protocol", "crash"),
     ),
     Hack(
         name="a flood of replies",
