@@ -1,0 +1,167 @@
+"""What strategies over a tree of proposals share: ideas in a queue, nodes, depths, an end.
+
+Such a strategy only says which ideas come next (`ideas`), from the state alone. Numbering, the
+limit of samples and what is open are kept here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Generic, TypeVar
+
+from agent.search.base import Proposal, SearchState, Seen, StrategyOptions, _Frozen, seen
+from tasks.model import PublicTask
+from verifiers.verdict import Verdict
+
+
+class Idea(_Frozen):
+    """A proposal that has no number yet; the fields are those of `Proposal`."""
+
+    kind: str = "sample"
+    parent: int | None = None
+    uses: tuple[int, ...] = ()
+    step: int = 0
+    group: int = 0
+    free: bool = False
+
+
+class TreeState(SearchState):
+    """The state of a search over a tree.
+
+    Attributes:
+        seed: of all that is drawn by lot.
+        paid: proposals that ask a model.
+        open: proposals that were made and not told yet.
+        todo: ideas that are proposed before any new one is thought of.
+    """
+
+    seed: str = ""
+    paid: int = 0
+    open: tuple[Proposal, ...] = ()
+    todo: tuple[Idea, ...] = ()
+
+    @property
+    def nodes(self) -> dict[int, Seen]:
+        """What was told, by index."""
+        return {one.index: one for one in self.seen}
+
+    def draw(self, purpose: str = "") -> Random:
+        """Random numbers that depend on the state alone, so that a replay draws the same."""
+        return Random(f"{self.seed}/{self.asked}/{purpose}")
+
+
+S = TypeVar("S", bound=TreeState)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeSearch(ABC, Generic[S]):
+    """A strategy that grows a tree.
+
+    Args:
+        n: samples at the most.
+        temperature: of every sample.
+        exhaustive: go on after a verified pass.
+        seed: of all that is drawn by lot.
+    """
+
+    n: int = 10
+    temperature: float = 0.8
+    exhaustive: bool = False
+    seed: int = 0
+
+    @abstractmethod
+    def start(self, task: PublicTask) -> S:
+        """The state before anything was proposed."""
+
+    @abstractmethod
+    def ideas(self, state: S) -> tuple[Idea, ...]:
+        """What to propose next; nothing where more has to be told first, or all is done.
+
+        Only called while nothing is queued. Calling it changes nothing.
+        """
+
+    def ask(self, state: S, k: int) -> tuple[S, tuple[Proposal, ...]]:
+        """The next ideas, numbered."""
+        made: list[Proposal] = []
+        while len(made) < k and not state.exhausted:
+            todo = state.todo or self.ideas(state)
+            if not todo or (not todo[0].free and state.paid >= self.n):
+                break
+            idea = todo[0]
+            proposal = Proposal(
+                index=state.asked, temperature=self.temperature, **idea.model_dump()
+            )
+            made.append(proposal)
+            state = state.model_copy(
+                update={
+                    "asked": state.asked + 1,
+                    "paid": state.paid + (not idea.free),
+                    "open": (*state.open, proposal),
+                    "todo": todo[1:],
+                }
+            )
+        return state, tuple(made)
+
+    def tell(self, state: S, proposal: Proposal, verdict: Verdict) -> S:
+        """Remembers what became of a proposal."""
+        still_open = tuple(one for one in state.open if one.index != proposal.index)
+        told = (*state.seen, seen(proposal, verdict))
+        return state.model_copy(update={"seen": told, "open": still_open})
+
+    def finished(self, state: S) -> bool:
+        """At the first verified pass, or when nothing is open and nothing can be proposed."""
+        if not self.exhaustive and any(one.passed for one in state.seen):
+            return True
+        if state.open:
+            return False
+        return not self.ask(state, 1)[1]
+
+    def first_seed(self, task: PublicTask) -> str:
+        """The state's seed for one task."""
+        return f"{self.seed}/{task.id}"
+
+
+def common(options: StrategyOptions) -> dict[str, int | float | bool]:
+    """What a user set of any strategy, as arguments of one over a tree."""
+    return {
+        "n": options.n,
+        "temperature": options.temperature,
+        "exhaustive": options.exhaustive,
+        "seed": options.seed,
+    }
+
+
+def ancestors(nodes: Mapping[int, Seen], index: int | None) -> list[Seen]:
+    """The chain that led to a node: from its root down to the node itself."""
+    chain: list[Seen] = []
+    while index is not None and index in nodes:
+        chain.append(nodes[index])
+        index = nodes[index].parent
+    return chain[::-1]
+
+
+def depth(nodes: Mapping[int, Seen], index: int) -> int:
+    """How many steps a node is below its root; a fresh sample has depth 0."""
+    return len(ancestors(nodes, index)) - 1
+
+
+def ranked(found: Iterable[Seen]) -> list[Seen]:
+    """The best first: by reward, then what runs, then what came first."""
+    return sorted(found, key=lambda one: (-one.reward, not one.runs, one.index))
+
+
+def distinct(found: Sequence[Seen]) -> list[Seen]:
+    """The first of each behaviour, then the others, each in the given order.
+
+    Two failures of the same behaviour are as good as one when it comes to what to go on from.
+    """
+    known: set[str] = set()
+    firsts: list[Seen] = []
+    others: list[Seen] = []
+    for one in found:
+        (others if one.behaviour in known else firsts).append(one)
+        known.add(one.behaviour)
+    return [*firsts, *others]
