@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from agent import events
 from agent.budget import Budget, Ledger
+from agent.incidents import Incident
 from agent.llm.base import Model
 from agent.llm.prices import Price
 from agent.loop import Candidate, SearchResult, first_error
@@ -47,7 +48,7 @@ class TaskScore(BaseModel):
         cost: dollars.
         stopped: why the search ended.
         detail: of the verdict, or of the stop.
-        incidents: verdicts that disagreed.
+        incidents: programs that passed in the search and not again; none of them is `program`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -65,7 +66,7 @@ class TaskScore(BaseModel):
     cost: float = 0.0
     stopped: str = ""
     detail: str = ""
-    incidents: tuple[str, ...] = ()
+    incidents: tuple[Incident, ...] = ()
 
 
 class EvalReport(BaseModel):
@@ -91,6 +92,7 @@ class EvalReport(BaseModel):
         stopped: tasks by why their search ended.
         lost: calls that were under way when an earlier start was killed, as `task#index`.
         replayed: samples taken from the journal.
+        incidents: how many programs passed in the search and not again; `scores` has them.
         run: the run's id.
         scores: each task.
     """
@@ -119,6 +121,7 @@ class EvalReport(BaseModel):
     stopped: dict[str, int]
     lost: tuple[str, ...]
     replayed: int
+    incidents: int
     run: str
     scores: tuple[TaskScore, ...]
 
@@ -314,6 +317,7 @@ class Evaluation:
             stopped=stopped,
             lost=lost,
             replayed=replayed,
+            incidents=sum(len(score.incidents) for score in scores),
             run=self.run.id,
             scores=tuple(scores),
         )

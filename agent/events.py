@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from agent.incidents import Incident as Incident
 from agent.llm.base import Usage
 from verifiers.verdict import Verdict
 
@@ -35,14 +36,6 @@ class VerdictReached:
     task_id: str
     index: int
     verdict: Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class Incident:
-    """Something that a person should look at: two verdicts disagree, a cache failed."""
-
-    task_id: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -19,6 +19,7 @@ from anyio.abc import TaskGroup
 
 from agent import events
 from agent.budget import BudgetExhaustedError, BudgetHeldError, Ledger, Reservation
+from agent.incidents import Incident
 from agent.journal import Journal
 from agent.llm.base import (
     BankExhaustedError,
@@ -31,7 +32,7 @@ from agent.llm.base import (
 )
 from agent.llm.prices import Price, cost, upper_bound
 from agent.llm.prompts import task_prompt
-from agent.search.base import Proposal, SearchState, Strategy
+from agent.search.base import Proposal, SearchState, Seen, Strategy
 from sandbox.errors import SandboxError
 from sandbox.outcome import Outcome
 from tasks.model import PublicTask
@@ -56,13 +57,18 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One complete program, with its cost and its origin."""
+    """One complete program, with its cost and its origin.
+
+    `confirmed` is the level at which it passed a second time; empty if it did not, or was not
+    asked to.
+    """
 
     index: int
     program: str
     completion: Completion
     cost: float
     verdict: Verdict
+    confirmed: str = ""
 
 
 @dataclass(slots=True)
@@ -71,7 +77,8 @@ class SearchResult:
 
     Attributes:
         task_id: of the task.
-        chosen: the candidate to return, `None` if nothing was drawn.
+        chosen: the candidate to return, `None` if nothing was drawn, or nothing stood up to the
+            second verdict.
         candidates: all that were settled, in the order of their indices.
         stopped: why it ended: `verified`, `drawn`, `bank`, `budget`, `prompt` (too long),
             or `tests` (they can't be run).
@@ -84,7 +91,7 @@ class SearchResult:
     candidates: list[Candidate] = field(default_factory=list)
     stopped: str = "drawn"
     detail: str = ""
-    incidents: list[str] = field(default_factory=list)
+    incidents: list[Incident] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:
@@ -257,15 +264,16 @@ class _Search:
     async def _judge(self, index: int, program: str, *, fresh: bool = False) -> Verdict:
         """The verdict on a program, from the journal where it stands there."""
         kind, digest = "confirmation" if fresh else "verdict", self._digest(program)
+        place = self._s.verifier.second_place if fresh else ""
         known = self._s.journal.get(kind, self._task.id, index) if self._s.journal else None
-        if known is not None and known["program"] == digest:
+        if known is not None and (known["program"], known.get("place", "")) == (digest, place):
             verdict = Verdict.model_validate(known["verdict"])
         else:
             verdict = await self._s.verifier.verify(self._task, program, fresh=fresh)
             if verdict.outcome is Outcome.INFRA:
                 raise SandboxError(f"the sandbox failed three times: {verdict.detail}")
             data = {"index": index, "program": digest, "verdict": verdict.model_dump(mode="json")}
-            self._record(kind, data)
+            self._record(kind, {**data, "place": place} if place else data)
         if not verdict.cached:
             self._s.ledger.ran(verdict.seconds)
         return verdict
@@ -362,35 +370,46 @@ class _Search:
         """Judges a passing candidate again, in a fresh sandbox with another hash seed."""
         verdict = await self._judge(candidate.index, candidate.program, fresh=True)
         if verdict.passed:
-            return candidate
-        message = (
-            f"sample {candidate.index} passed in the search and ended as {verdict.outcome} in a "
-            f"fresh sandbox: {verdict.detail}"
+            return replace(candidate, confirmed=verdict.isolation)
+        self._report(
+            Incident.between(
+                candidate.verdict,
+                verdict,
+                task_id=self._task.id,
+                index=candidate.index,
+                program=candidate.program,
+            )
         )
-        self._result.incidents.append(message)
-        self._s.listener(events.Incident(self._task.id, message))
-        return Candidate(
-            candidate.index, candidate.program, candidate.completion, candidate.cost, verdict
-        )
+        return replace(candidate, verdict=verdict)
+
+    def _report(self, incident: Incident) -> None:
+        data, journal = incident.record(), self._s.journal
+        known = journal.get("incident", incident.task_id, incident.index) if journal else None
+        if known != {"task": incident.task_id, **data}:
+            self._record("incident", data)
+        self._result.incidents.append(incident)
+        self._s.listener(incident)
 
     async def _choose(self) -> None:
-        best = self._state.best
-        if best is None:
-            return
         by_index = {one.index: one for one in self._result.candidates}
-        while best.passed and self._s.confirm is Confirm.CHOSEN:
-            confirmed = await self._confirm(by_index[best.index])
+        best = self._best_standing()
+        while best is not None and best.passed and self._s.confirm is Confirm.CHOSEN:
+            by_index[best.index] = confirmed = await self._confirm(by_index[best.index])
             if confirmed.verdict.passed:
                 break
-            by_index[best.index] = confirmed
-            refuted = best.model_copy(update={"passed": False, "reward": 0.0})
-            others = tuple(one for one in self._state.seen if one.index != best.index)
-            self._state = self._state.model_copy(update={"seen": (*others, refuted)})
-            best = self._state.best or refuted
+            best = self._best_standing()
         self._result.candidates = list(by_index.values())
+        if best is None:
+            return
         self._result.chosen = by_index[best.index]
         if best.passed and (self._over or self._result.stopped == "drawn"):
             self._result.stopped, self._result.detail = "verified", ""
+
+    def _best_standing(self) -> Seen | None:
+        """The best that was seen, but for those whose two verdicts disagree."""
+        fallen = {one.index for one in self._result.incidents}
+        standing = tuple(one for one in self._state.seen if one.index not in fallen)
+        return SearchState(seen=standing).best
 
     def _record(self, kind: str, data: dict[str, Any]) -> None:
         if self._s.journal is not None:

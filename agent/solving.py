@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from agent import events
 from agent.budget import Ledger
+from agent.incidents import Incident
 from agent.journal import Journal
 from agent.llm.base import Model
 from agent.llm.prices import Price
@@ -28,8 +29,8 @@ class Solution(BaseModel):
     Attributes:
         task_id: of the task.
         solved: whether the program passed every test of the request.
-        program: the chosen program; empty if nothing was drawn.
-        verdict: on it, `None` if nothing was drawn.
+        program: the chosen program; empty if nothing was drawn, or nothing but incidents.
+        verdict: on it, `None` if there is none.
         samples: completions drawn.
         tokens_in: of all samples.
         tokens_out: of all samples.
@@ -40,7 +41,9 @@ class Solution(BaseModel):
         detail: more about it, for `budget`.
         isolation: the level the candidates ran at.
         reduced: whether that is less than full isolation.
-        incidents: verdicts that disagreed.
+        incidents: programs that passed in the search and not again; none of them is `program`.
+        confirmed: the level at which the program passed a second time, in a fresh sandbox; empty
+            if it did not, or was not asked to.
         run: the run's id, if it was recorded.
     """
 
@@ -60,7 +63,8 @@ class Solution(BaseModel):
     detail: str
     isolation: str
     reduced: bool
-    incidents: tuple[str, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    confirmed: str = ""
     run: str = ""
 
 
@@ -124,6 +128,7 @@ def _solution(
         isolation=bench.sandbox.level,
         reduced=bench.sandbox.reduced,
         incidents=tuple(result.incidents),
+        confirmed=chosen.confirmed if chosen else "",
         run=run,
     )
 

@@ -90,9 +90,12 @@ class DockerSandbox:
     @property
     def level(self) -> str:
         """The isolation level reached."""
+        return self._level(self._isolation)
+
+    def _level(self, isolation: Isolation) -> str:
         runtime = f"+{self._runtime}" if self._runtime else ""
         kernel = "" if self._has_landlock else "-landlock"
-        return f"docker/{self._isolation}{runtime}{kernel}"
+        return f"docker/{isolation}{runtime}{kernel}"
 
     @property
     def reduced(self) -> bool:
@@ -142,7 +145,10 @@ class DockerSandbox:
         """Runs one job; see `sandbox.base.Sandbox.run`."""
         if self._pool is None:
             raise SandboxUnavailableError("the Docker sandbox is not open")
-        return await self._pool.run(job, fresh=fresh)
+        report = await self._pool.run(job, fresh=fresh)
+        if fresh:
+            return report.model_copy(update={"isolation": self._level(Isolation.CONTAINER)})
+        return report
 
     def _sweep(self) -> None:
         """Removes containers that a killed controller created and never started.

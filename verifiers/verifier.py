@@ -24,6 +24,7 @@ class Verifier:
         cache: verdicts known already; `None` runs everything.
         limits: defaults for tasks that name none.
         seed: for the judge's random numbers and Hypothesis.
+        second: another sandbox for fresh runs, as with another runtime; also the caller's.
     """
 
     def __init__(
@@ -33,11 +34,18 @@ class Verifier:
         cache: VerdictCache | None = None,
         limits: Limits | None = None,
         seed: int = 0,
+        second: Sandbox | None = None,
     ) -> None:
         self.sandbox = sandbox
         self._cache = cache
         self._limits = limits or Limits()
         self._seed = seed
+        self._second = second
+
+    @property
+    def second_place(self) -> str:
+        """What fresh verdicts depend on besides, if it is another sandbox that gives them."""
+        return self._second.identity if self._second is not None else ""
 
     async def verify(
         self,
@@ -63,19 +71,18 @@ class Verifier:
             sandbox.errors.SandboxError: the sandbox can't be had at all.
         """
         chosen = tuple(task.visible if tests is None else tests)
+        sandbox = self._second if fresh and self._second is not None else self.sandbox
         gate = check_syntax(program, task)
         if not gate.ok:
             outcome = Outcome.ERROR if gate.kind == "no-entry-point" else Outcome.SYNTAX
-            return rejected(
-                outcome, gate.reason, isolation=self.sandbox.level, reduced=self.sandbox.reduced
-            )
+            return rejected(outcome, gate.reason, isolation=sandbox.level, reduced=sandbox.reduced)
         job = self._job(task, program, chosen, self._seed if seed is None else seed)
         store = self._cache if cache and not fresh else None
         key = self._key(job) if store is not None else ""
         if store is not None and (known := store.get(key)) is not None:
             return known
-        report = await self.sandbox.run(job, fresh=fresh)
-        verdict = from_report(report, chosen, reduced=self.sandbox.reduced)
+        report = await sandbox.run(job, fresh=fresh)
+        verdict = from_report(report, chosen, reduced=sandbox.reduced)
         if store is not None:
             store.put(key, verdict)
         return verdict

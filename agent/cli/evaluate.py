@@ -123,6 +123,8 @@ def _print(report: EvalReport, folder: str, *, as_json: bool) -> None:
     print(f"  tokens {about}{report.tokens_in} in, {report.tokens_out} out; cost {money}")
     reduced = " — LESS than full isolation" if report.reduced else ""
     print(f"  isolation {report.isolation}{reduced}, trust {report.trust}, {report.seconds:.1f} s")
+    if report.incidents:
+        print(f"  incidents: {report.incidents} passed in the search and not in a fresh sandbox")
     if report.replayed or report.lost:
         lost = f"; lost in mid-call: {', '.join(report.lost)}" if report.lost else ""
         print(f"  resumed: {report.replayed} samples taken from the journal{lost}")

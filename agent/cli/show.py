@@ -24,6 +24,7 @@ from stamina.instrumentation import RetryDetails, RetryHook, set_on_retry_hooks
 from agent import events
 from agent.cli.output import clean, short
 from agent.evaluation import TaskScore
+from agent.incidents import Incident
 from agent.solving import Solution
 
 _TESTS_SHOWN = 12
@@ -106,7 +107,11 @@ class Show:
                     + (f" — {short(verdict.detail)}" if verdict.detail else "")
                 )
         elif isinstance(event, events.Incident):
-            self.say(f"incident in {event.task_id}: {event.message}")
+            self.incident(event)
+
+    def incident(self, incident: Incident) -> None:
+        """Two verdicts that disagree, in a line."""
+        self.say(f"incident in {incident.task_id}: {short(incident.message, 400)}")
 
     def _describe(self, task_id: str) -> None:
         self.step(f"{task_id}: {self._samples} samples, {self._tokens} tokens out")
@@ -140,7 +145,12 @@ class Show:
         verdict = solution.verdict
         name = solution.task_id
         if verdict is None:
-            self.say(f"{name}: not verified, nothing was drawn ({_stop(solution)})")
+            found = (
+                "nothing stood up to a second verdict"
+                if solution.incidents
+                else "nothing was drawn"
+            )
+            self.say(f"{name}: not verified, {found} ({_stop(solution)})")
             return
         counted = verdict.counted
         right = [test for test in counted if test.outcome == "passed"]
@@ -165,7 +175,8 @@ class Show:
             f" ({_stop(solution)})"
         )
         reduced = " — LESS than full isolation" if solution.reduced else ""
-        self.say(f"  isolation {solution.isolation}{reduced}, trust {verdict.trust}")
+        again = f", confirmed in {solution.confirmed}" if solution.confirmed else ""
+        self.say(f"  isolation {solution.isolation}{reduced}{again}, trust {verdict.trust}")
 
 
 def _stop(solution: Solution) -> str:

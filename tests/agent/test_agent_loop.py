@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent import events
+from agent.incidents import Incident
 from agent.journal import Journal
 from agent.llm.base import (
     Completion,
@@ -338,8 +340,16 @@ async def test_two_verdicts_that_disagree_are_an_incident_and_the_search_goes_on
     assert result.chosen is not None
     assert result.chosen.program == RIGHT
     (incident,) = result.incidents
-    assert incident.startswith("sample 0 passed in the search and ended as failed")
-    assert [e.message for e in seen if isinstance(e, events.Incident)] == [incident]
+    assert incident.message.startswith("sample 0 passed in local/")
+    assert "(3 of 3 tests) and ended as failed in a fresh local/" in incident.message
+    assert (incident.first.passed, incident.second.outcome) == (True, Outcome.FAILED)
+    assert (incident.task_id, incident.index) == (task.id, 0)
+    assert incident.program == hashlib.sha256(flaky.encode()).hexdigest()
+    assert incident.first_level == incident.first.isolation
+    assert [e for e in seen if isinstance(e, events.Incident)] == [incident]
+    kept = journal.get("incident", task.id, 0)
+    assert kept is not None
+    assert Incident.model_validate(kept["incident"]) == incident
     verdicts = [e for e in seen if isinstance(e, events.VerdictReached)]
     assert [one.verdict.passed for one in verdicts] == [False, False, True]
 
@@ -349,6 +359,7 @@ async def test_two_verdicts_that_disagree_are_an_incident_and_the_search_goes_on
         task
     )
     assert again.incidents == result.incidents
+    assert len(journal.keys("incident")) == 1
     assert indices(again) == [0, 1, 2]
     assert dumb.requests == []
     journal.close()
@@ -361,8 +372,24 @@ async def test_program_that_never_confirms_is_not_passed_off_as_proven(
     result = await searcher(model, n=1, confirm=Confirm.EACH).search(task)
     assert not result.passed
     assert len(result.incidents) == 1
-    assert result.chosen is not None
-    assert result.chosen.verdict.outcome is Outcome.FAILED
+    assert result.chosen is None
+    (candidate,) = result.candidates
+    assert candidate.verdict.outcome is Outcome.FAILED
+
+
+async def test_search_that_goes_on_after_a_pass_returns_none_that_was_refuted(
+    searcher: MakeSearcher, task: PublicTask, scripted: Scripted, flaky: str
+) -> None:
+    answers = [flaky, NONE, flaky + "# again\n", RIGHT]
+    for count, chosen in ((4, RIGHT), (3, NONE), (1, None)):
+        model = scripted(listed(answers))
+        searching = searcher(model, n=count, exhaustive=True, confirm=Confirm.CHOSEN)
+        result = await searching.search(task)
+        assert result.passed is (chosen == RIGHT)
+        assert (result.chosen.program if result.chosen else None) == chosen
+        assert {one.index for one in result.incidents} == {0, 2} & set(range(count))
+        if result.chosen is not None and result.passed:
+            assert result.chosen.confirmed == result.chosen.verdict.isolation
 
 
 class Faulty:
