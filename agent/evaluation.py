@@ -16,7 +16,8 @@ from agent.budget import Budget, Ledger
 from agent.incidents import Incident
 from agent.llm.base import Model
 from agent.llm.prices import Price
-from agent.loop import Candidate, SearchResult, first_error
+from agent.loop import first_error
+from agent.results import Candidate, SearchResult
 from agent.run import Run
 from agent.session import Bench, make_searcher
 from agent.settings import Settings

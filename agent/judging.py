@@ -25,22 +25,23 @@ class Judging:
     """The verdicts of one search.
 
     Args:
-        task_id: under which they are recorded.
+        task: of the search, under whose id they are recorded.
         verifier: what judges.
         ledger: where runs are booked.
         journal: where verdicts are recorded; `None` records nothing.
     """
 
     def __init__(
-        self, task_id: str, verifier: Verifier, ledger: Ledger, journal: Journal | None
+        self, task: PublicTask, verifier: Verifier, ledger: Ledger, journal: Journal | None
     ) -> None:
-        self._task_id = task_id
+        self._task = task
         self._verifier = verifier
         self._ledger = ledger
         self._journal = journal
         # a verdict is on the program and on the task with its tests, which are hashed only once
-        self._tasks: dict[str, bytes] = {}
+        self._task_hash = _hash(task)
         self._twins: dict[tuple[bytes, str], Verdict | anyio.Event] = {}
+        self._identities: dict[str, str] = {}
 
     async def judge(
         self, index: int, task: PublicTask, program: str, *, fresh: bool = False
@@ -57,8 +58,9 @@ class Judging:
             SandboxError: the sandbox can't be had, or failed again and again.
         """
         kind, digest = "confirmation" if fresh else "verdict", self._digest(task, program)
-        known = self._journal.get(kind, self._task_id, index) if self._journal else None
-        if known is not None and known["program"] == digest:
+        place = self._verifier.second_place if fresh else ""
+        known = self._journal.get(kind, self._task.id, index) if self._journal else None
+        if known is not None and (known["program"], known.get("place", "")) == (digest, place):
             verdict = Verdict.model_validate(known["verdict"])
             if not fresh:
                 self._twins[self._twin_key(task, program)] = verdict
@@ -66,10 +68,17 @@ class Judging:
             verdict = await (self._run(task, program) if fresh else self._once(task, program))
             data = {"index": index, "program": digest, "verdict": verdict.model_dump(mode="json")}
             if self._journal is not None:
-                self._journal.append(kind, {"task": self._task_id, **data})
+                data |= {"place": place} if place else {}
+                self._journal.append(kind, {"task": self._task.id, **data})
         if not verdict.cached:
             self._ledger.ran(verdict.seconds)
         return verdict
+
+    def identity(self, program: str) -> str:
+        """What twins share; it is found out once for each text."""
+        if program not in self._identities:
+            self._identities[program] = program_identity(program, self._task.language)
+        return self._identities[program]
 
     async def _once(self, task: PublicTask, program: str) -> Verdict:
         """The verdict of a twin, which may still be under way; else a run of its own."""
@@ -95,7 +104,7 @@ class Judging:
         return verdict
 
     def _twin_key(self, task: PublicTask, program: str) -> tuple[bytes, str]:
-        return self._hash(task), program_identity(program, task.language)
+        return self._hash(task), self.identity(program)
 
     def _digest(self, task: PublicTask, program: str) -> str:
         """What a verdict in the journal is on: the program, and the task with its tests."""
@@ -104,10 +113,7 @@ class Judging:
         return digest.hexdigest()[:16]
 
     def _hash(self, task: PublicTask) -> bytes:
-        if task.id not in self._tasks:  # parts of the task have ids of their own
-            text = json.dumps(task.model_dump(mode="json"), sort_keys=True)
-            self._tasks[task.id] = hashlib.sha256(text.encode()).digest()
-        return self._tasks[task.id]
+        return self._task_hash if task is self._task else _hash(task)
 
 
 def program_identity(program: str, language: str) -> str:
@@ -115,3 +121,8 @@ def program_identity(program: str, language: str) -> str:
     if language.strip().lower() in ("python", "python3", "py"):
         return normalised_hash(program)
     return hashlib.sha256(program.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _hash(task: PublicTask) -> bytes:
+    text = json.dumps(task.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(text.encode()).digest()

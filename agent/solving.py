@@ -12,7 +12,7 @@ from agent.incidents import Incident
 from agent.journal import Journal
 from agent.llm.base import Model
 from agent.llm.prices import Price
-from agent.loop import SearchResult
+from agent.results import SearchResult
 from agent.session import Bench, make_searcher, open_bench, open_model
 from agent.settings import Settings
 from tasks.model import Task

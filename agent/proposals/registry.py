@@ -9,6 +9,7 @@ from importlib.metadata import entry_points
 from typing import cast
 
 from agent.proposals.base import Kind
+from agent.search.options import StrategyError
 
 ENTRY_POINT_GROUP = "regreen.proposals"
 
@@ -25,7 +26,7 @@ _BUILT_IN = {
 }
 
 
-class UnknownKindError(Exception):
+class UnknownKindError(StrategyError):
     """No kind of proposal of that name; the message lists the known ones."""
 
 

@@ -1,4 +1,9 @@
-"""A strategy's own options: read, checked at once, and listed where a name is unknown."""
+"""A strategy's own options: read, checked at once, and listed where a name is unknown.
+
+StrategyError
+├── UnknownStrategyError   no strategy of that name
+└── StrategyOptionError    an option that the strategy doesn't have, or a value it doesn't take
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from agent.search.base import StrategyOptions
 
 
-class StrategyOptionError(Exception):
+class StrategyError(Exception):
+    """A strategy can't be made as asked. One line: what was given, what is allowed."""
+
+
+class UnknownStrategyError(StrategyError):
+    """No strategy of that name; the message lists the known ones."""
+
+
+class StrategyOptionError(StrategyError):
     """An option that the strategy doesn't have, or a value that it doesn't take. One line."""
 
 

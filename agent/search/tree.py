@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Generic, TypeVar
+from typing import Generic, TypedDict, TypeVar
 
 from agent.search.base import Proposal, SearchState, Seen, StrategyOptions, _Frozen, seen
 from tasks.model import PublicTask
@@ -124,7 +124,16 @@ class TreeSearch(ABC, Generic[S]):
         return f"{self.seed}/{task.id}"
 
 
-def common(options: StrategyOptions) -> dict[str, int | float | bool]:
+class Common(TypedDict):
+    """What every strategy over a tree takes."""
+
+    n: int
+    temperature: float
+    exhaustive: bool
+    seed: int
+
+
+def common(options: StrategyOptions) -> Common:
     """What a user set of any strategy, as arguments of one over a tree."""
     return {
         "n": options.n,
