@@ -12,14 +12,21 @@ from dataclasses import dataclass, field
 
 from pydantic import Field
 
-from agent.proposals.registry import kind_of
 from agent.search.base import Seen, StrategyOptions
-from agent.search.options import OwnOptions, read_own
-from agent.search.tree import Idea, TreeSearch, TreeState, common, distinct, ranked
+from agent.search.tree import (
+    Idea,
+    TreeOptions,
+    TreeSearch,
+    TreeState,
+    common,
+    distinct,
+    ranked,
+    read_tree,
+)
 from tasks.model import PublicTask
 
 
-class BeamOptions(OwnOptions):
+class BeamOptions(TreeOptions):
     """Options of beam search.
 
     Attributes:
@@ -27,14 +34,11 @@ class BeamOptions(OwnOptions):
         expand: repairs of each node that is kept (M); the first wave has `width` times as many
             fresh samples.
         depth: waves of repairs after the fresh ones. Deep repair is poor value.
-        edits: free edits of each node that is kept, tried before its repairs; they need a kind of
-            proposal called `edit`.
     """
 
     width: int = Field(default=2, ge=1)
     expand: int = Field(default=2, ge=1)
     depth: int = Field(default=2, ge=0)
-    edits: int = Field(default=0, ge=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +63,11 @@ class Beam(TreeSearch[TreeState]):
         if not beam or waves > own.depth:
             group += bool(beam)
             return (Idea(group=group),) * (own.width * own.expand)
-        wave: list[Idea] = []
-        for node in self._kept(beam):
-            wave += expansion(node, waves, own.expand, own.edits)
-        return tuple(wave)
+        return tuple(
+            Idea(kind="repair", parent=node.index, step=waves, group=group)
+            for node in self._kept(beam)
+            for _ in range(own.expand)
+        )
 
     def _kept(self, beam: list[Seen]) -> list[Seen]:
         """The best of the beam so far, of different behaviours where there are enough.
@@ -72,24 +77,11 @@ class Beam(TreeSearch[TreeState]):
         return distinct(ranked(one for one in beam if one.whole))[: self.own.width]
 
 
-def expansion(node: Seen, wave: int, repairs: int, edits: int) -> list[Idea]:
-    """What is made of one node in a wave: free edits before paid repairs."""
-    free = [
-        Idea(kind="edit", parent=node.index, step=number, group=node.group, free=True)
-        for number in range(edits)
-    ]
-    paid = Idea(kind="repair", parent=node.index, step=wave, group=node.group)
-    return [*free, *[paid] * repairs]
-
-
 def build(options: StrategyOptions) -> Beam:
     """From what the user set.
 
     Raises:
         StrategyOptionError: an option that beam search doesn't have.
-        UnknownKindError: free edits are wanted, and nothing is installed that makes them.
     """
-    own = read_own("beam", BeamOptions, options)
-    if own.edits:
-        kind_of("edit")
-    return Beam(own=own, **common(options))
+    own = read_tree("beam", BeamOptions, options)
+    return Beam(own=own, **common(options, own))

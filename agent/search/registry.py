@@ -18,7 +18,14 @@ StrategyBuilder = Callable[[StrategyOptions], Strategy[Any]]
 _BUILT_IN = {
     "beam": "agent.search.beam:build",
     "best-of-n": "agent.search.best_of_n:build",
+    "decompose": "agent.search.decompose:build",
+    "dvts": "agent.search.dvts:build",
     "greedy": "agent.search.greedy:build",
+    "grow": "agent.search.grow:build",
+    "majority": "agent.search.majority:build",
+    "mcts": "agent.search.mcts:build",
+    "plan": "agent.search.plan:build",
+    "thompson": "agent.search.thompson:build",
 }
 
 

@@ -1,7 +1,7 @@
 """What strategies over a tree of proposals share: ideas in a queue, nodes, depths, an end.
 
 Such a strategy only says which ideas come next (`ideas`), from the state alone. Numbering, the
-limit of samples and what is open are kept here.
+limit of samples, free edits of promising programs and what is open are kept here.
 """
 
 from __future__ import annotations
@@ -12,9 +12,26 @@ from dataclasses import dataclass
 from random import Random
 from typing import Generic, TypedDict, TypeVar
 
+from pydantic import Field
+
+from agent.proposals.registry import kind_of
 from agent.search.base import Proposal, SearchState, Seen, StrategyOptions, _Frozen, seen
+from agent.search.options import OwnOptions, read_own
 from tasks.model import PublicTask
 from verifiers.verdict import Verdict
+
+
+class TreeOptions(OwnOptions):
+    """Options of every strategy over a tree.
+
+    Attributes:
+        edits: free edits of each promising program, made without a model and tried before
+            anything else; they need a kind of proposal called `edit`.
+        edits_from: the reward from which on a program is promising.
+    """
+
+    edits: int = Field(default=0, ge=0)
+    edits_from: float = Field(default=0.5, ge=0, le=1)
 
 
 class Idea(_Frozen):
@@ -48,6 +65,11 @@ class TreeState(SearchState):
         """What was told, by index."""
         return {one.index: one for one in self.seen}
 
+    @property
+    def made(self) -> tuple[Seen | Proposal, ...]:
+        """All that was proposed: what was told, and then what is open."""
+        return (*self.seen, *self.open)
+
     def draw(self, purpose: str = "") -> Random:
         """Random numbers that depend on the state alone, so that a replay draws the same."""
         return Random(f"{self.seed}/{self.asked}/{purpose}")
@@ -65,12 +87,16 @@ class TreeSearch(ABC, Generic[S]):
         temperature: of every sample.
         exhaustive: go on after a verified pass.
         seed: of all that is drawn by lot.
+        edits: see `TreeOptions`.
+        edits_from: see `TreeOptions`.
     """
 
     n: int = 10
     temperature: float = 0.8
     exhaustive: bool = False
     seed: int = 0
+    edits: int = 0
+    edits_from: float = 0.5
 
     @abstractmethod
     def start(self, task: PublicTask) -> S:
@@ -87,7 +113,7 @@ class TreeSearch(ABC, Generic[S]):
         """The next ideas, numbered."""
         made: list[Proposal] = []
         while len(made) < k and not state.exhausted:
-            todo = state.todo or self.ideas(state)
+            todo = state.todo or self._edits(state) or self.ideas(state)
             if not todo or (not todo[0].free and state.paid >= self.n):
                 break
             idea = todo[0]
@@ -104,6 +130,20 @@ class TreeSearch(ABC, Generic[S]):
                 }
             )
         return state, tuple(made)
+
+    def _edits(self, state: S) -> tuple[Idea, ...]:
+        """Free edits of the first promising program that has none yet; edits aren't edited."""
+        if not self.edits:
+            return ()
+        edited = {one.parent for one in state.made if one.kind == "edit"}
+        for one in state.seen:
+            promising = one.whole and not one.passed and one.reward >= self.edits_from
+            if promising and one.kind != "edit" and one.index not in edited:
+                return tuple(
+                    Idea(kind="edit", parent=one.index, step=number, group=one.group, free=True)
+                    for number in range(self.edits)
+                )
+        return ()
 
     def tell(self, state: S, proposal: Proposal, verdict: Verdict) -> S:
         """Remembers what became of a proposal."""
@@ -131,15 +171,35 @@ class Common(TypedDict):
     temperature: float
     exhaustive: bool
     seed: int
+    edits: int
+    edits_from: float
 
 
-def common(options: StrategyOptions) -> Common:
-    """What a user set of any strategy, as arguments of one over a tree."""
+Own = TypeVar("Own", bound=TreeOptions)
+
+
+def read_tree(strategy: str, kind: type[Own], options: StrategyOptions) -> Own:
+    """A strategy's own options, with a look whether the kinds that they need are there.
+
+    Raises:
+        StrategyOptionError: an unknown name or a value that is not allowed.
+        UnknownKindError: free edits are wanted, and nothing is installed that makes them.
+    """
+    own = read_own(strategy, kind, options)
+    if own.edits:
+        kind_of("edit")
+    return own
+
+
+def common(options: StrategyOptions, own: TreeOptions) -> Common:
+    """What a user set of any strategy over a tree, as its arguments."""
     return {
         "n": options.n,
         "temperature": options.temperature,
         "exhaustive": options.exhaustive,
         "seed": options.seed,
+        "edits": own.edits,
+        "edits_from": own.edits_from,
     }
 
 
