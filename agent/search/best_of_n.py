@@ -54,7 +54,8 @@ class BestOfN:
 
     def ask(self, state: SearchState, k: int) -> tuple[SearchState, tuple[Proposal, ...]]:
         """The next fresh samples."""
-        count = 0 if state.exhausted else min(k, self.n - state.asked)
+        over = state.exhausted or self.finished(state)
+        count = 0 if over else min(k, self.n - state.asked)
         proposals = tuple(
             Proposal(
                 index=state.asked + offset, temperature=self._temperature(state.asked + offset)

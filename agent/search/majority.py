@@ -67,7 +67,8 @@ class Majority:
 
     def ask(self, state: MajorityState, k: int) -> tuple[MajorityState, tuple[Proposal, ...]]:
         """The next fresh samples."""
-        count = 0 if state.exhausted else min(k, self.n - state.asked)
+        over = state.exhausted or self.finished(state)
+        count = 0 if over else min(k, self.n - state.asked)
         proposals = tuple(
             Proposal(index=state.asked + offset, temperature=self.temperature)
             for offset in range(count)

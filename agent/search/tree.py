@@ -112,7 +112,8 @@ class TreeSearch(ABC, Generic[S]):
     def ask(self, state: S, k: int) -> tuple[S, tuple[Proposal, ...]]:
         """The next ideas, numbered."""
         made: list[Proposal] = []
-        while len(made) < k and not state.exhausted:
+        over = state.exhausted or self._won(state)
+        while len(made) < k and not over:
             todo = state.todo or self._edits(state) or self.ideas(state)
             if not todo or (not todo[0].free and state.paid >= self.n):
                 break
@@ -153,11 +154,14 @@ class TreeSearch(ABC, Generic[S]):
 
     def finished(self, state: S) -> bool:
         """At the first verified pass, or when nothing is open and nothing can be proposed."""
-        if not self.exhaustive and any(one.passed for one in state.seen):
+        if self._won(state):
             return True
         if state.open:
             return False
         return not self.ask(state, 1)[1]
+
+    def _won(self, state: S) -> bool:
+        return not self.exhaustive and any(one.passed for one in state.seen)
 
     def first_seed(self, task: PublicTask) -> str:
         """The state's seed for one task."""
