@@ -44,7 +44,7 @@ class MctsOptions(TreeOptions):
     """
 
     exploration: float = Field(default=math.sqrt(2), ge=0)
-    widening: float = Field(default=2.0, gt=0)
+    widening: float = Field(default=1.0, gt=0)
     depth: int = Field(default=3, ge=0)
     rollouts: int = Field(default=0, ge=0)
     parallel: int = Field(default=2, ge=1)
