@@ -127,7 +127,7 @@ def test_exhausted_state_proposes_nothing_and_ends_when_all_is_told(name: str) -
 def test_what_is_drawn_by_lot_depends_on_the_seed_and_the_task_alone(name: str) -> None:
     def history(seed: int) -> list[Proposal]:
         strategy = create_strategy(name, StrategyOptions(n=20, seed=seed, exhaustive=True))
-        state, made = strategy.start(TASK), []
+        state, made = strategy.start(TASK), list[Proposal]()
         while not strategy.finished(state):
             state, proposals = strategy.ask(state, 99)
             made += proposals
