@@ -44,7 +44,8 @@ class SearchResult:
         chosen: the candidate to return, `None` if nothing was drawn, or nothing stood up to the
             second verdict.
         candidates: all that were settled, in the order of their indices.
-        pieces: plans, helpers and partial programs that were settled besides.
+        pieces: plans, helpers and partial programs that were settled besides, and proposals of
+            which nothing came.
         duplicates: candidates that are an earlier one over again, but for comments and layout;
             they were paid for, and not run again.
         stopped: why it ended: `verified`, `drawn`, `bank`, `budget`, `prompt` (too long),
