@@ -20,7 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")],
 )
-RUN = sorted([ROOT / "docs" / "python.md", *ROOT.glob("docs/extending/*.md")])
+RUN = sorted(
+    [ROOT / "docs" / "python.md", ROOT / "docs" / "search.md", *ROOT.glob("docs/extending/*.md")]
+)
 
 _FENCE = re.compile(r"(?ms)^```(\w*)\n(.*?)^```$")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -118,6 +120,7 @@ def lay_out(page: Path, folder: Path) -> str:
             installed.mkdir(exist_ok=True)
             (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: reader\nVersion: 1\n")
             points = configparser.ConfigParser(delimiters=("=",))
+            points.read(installed / "entry_points.txt")  # of an earlier block of the page
             points.read_dict(groups)
             with open(installed / "entry_points.txt", "w") as file:
                 points.write(file)
