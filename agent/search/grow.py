@@ -14,16 +14,16 @@ from pydantic import Field
 
 from agent.proposals.parts import open_parts
 from agent.search.base import Seen, StrategyOptions
-from agent.search.rewards import GROWTH, Aggregate, aggregate
+from agent.search.rewards import GROWTH, Aggregate
 from agent.search.tree import (
     Idea,
     TreeOptions,
     TreeSearch,
     TreeState,
-    ancestors,
     common,
     distinct,
     read_tree,
+    worth,
 )
 from tasks.model import PublicTask
 
@@ -83,11 +83,8 @@ class Grow(TreeSearch[GrowState]):
         nodes = state.nodes
         usable = [one for one in last if not one.whole and one.left]
 
-        def worth(node: Seen) -> float:
-            chain = [one.reward for one in ancestors(nodes, node.index)]
-            return aggregate(chain, self.own.aggregate)
-
-        ordered = sorted(usable, key=lambda one: (-worth(one), one.index))
+        how = self.own.aggregate
+        ordered = sorted(usable, key=lambda one: (-worth(nodes, one, how), one.index))
         return distinct(ordered)[: self.own.width]
 
 

@@ -23,6 +23,7 @@ from agent.loop import Confirm, Searcher, SearchResult
 from agent.proposals.registry import kind_of
 from agent.search.base import StrategyOptions
 from agent.search.registry import create_strategy
+from tasks.model import AssertTests, PublicTask
 from tests.agent.author import RIGHT, RUNGS, TASK, answer
 from tests.agent.proposals.test_proposals_kinds import install as install_edits
 from verifiers.verifier import Verifier
@@ -281,6 +282,39 @@ async def test_every_strategy_against_a_server(
         roles = [one["role"] for one in chat]
         assert roles == (["user", "assistant"] * 9)[: len(roles)]  # many servers want them so
         assert roles[-1] == "user"
+
+
+async def test_class_grows_method_by_method(searcher: MakeSearcher, scripted: Scripted) -> None:
+    prompt = (
+        "class Stack:\n    def __init__(self):\n        ...\n\n"
+        "    def push(self, item):\n        ...\n\n    def size(self):\n        ...\n"
+    )
+    tests = "s = Stack()\ns.push(4)\nassert s.size() == 1\nassert Stack().size() == 0\n"
+    task = PublicTask(
+        id="T/stack",
+        prompt=prompt,
+        entry_point="Stack",
+        entry_kind="class",
+        visible=(AssertTests(source=tests),),
+    )
+    methods = {
+        "__init__": "def __init__(self):\n    self.items = []\n",
+        "push": "def push(self, item):\n    self.items.append(item)\n",
+        "size": "class Stack:\n    def size(self):\n        return len(self.items)\n",
+    }
+
+    def writes_methods(request: ModelRequest) -> str:
+        asked = request.messages[-1].content
+        (name,) = (one for one in methods if f"write `Stack.{one}`" in asked)
+        return methods[name] if request.index % 4 else "I can't."
+
+    made = create_strategy("grow", StrategyOptions(n=20))
+    result = await searcher(scripted(writes_methods), strategy=made, concurrency=3).search(task)
+    assert result.passed
+    assert result.chosen is not None
+    assert (result.chosen.kind, result.chosen.parent is not None) == ("step", True)
+    assert result.pieces >= 8
+    assert result.stopped == "verified"
 
 
 async def test_free_edits_are_tried_first_and_cost_nothing(
