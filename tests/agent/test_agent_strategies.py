@@ -14,11 +14,13 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
+from agent.budget import Budget, Ledger
 from agent.journal import Journal
 from agent.judging import Judging
-from agent.llm.base import Message, ModelRequest, ModelUnavailableError, PromptTooLongError
+from agent.llm.base import Message, ModelRequest, ModelUnavailableError, PromptTooLongError, Usage
 from agent.llm.openai import build as build_openai
 from agent.llm.registry import ModelOptions
+from agent.llm.replay import ReplayModel
 from agent.loop import Confirm, Searcher, SearchResult
 from agent.proposals.registry import kind_of
 from agent.search.base import StrategyOptions
@@ -37,7 +39,7 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     "greedy": {},
     "majority": {},
     "beam": {},
-    "grow": {},
+    "grow": {"rollouts": 1},
     "dvts": {},
     "mcts": {"rollouts": 2},
     "thompson": {},
@@ -245,6 +247,39 @@ async def test_repair_prompt_that_is_too_long_is_no_end_of_the_search(
     assert result.stopped == "drawn"
     assert {one.kind for one in result.candidates} == {"sample"}
     assert result.pieces >= 4
+
+
+@pytest.mark.parametrize("name", list(STRATEGIES)[2:])
+async def test_bank_that_runs_dry_ends_every_strategy(
+    searcher: MakeSearcher, tmp_path: Path, name: str
+) -> None:
+    rows = [{"task_id": TASK.id, "solution": RUNGS[index % 4]} for index in range(5)]
+    (tmp_path / "bank.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    model = ReplayModel(str(tmp_path / "bank.jsonl"))
+    for concurrency in (1, 4):
+        searching = searcher(model, strategy=strategy(name), concurrency=concurrency)
+        with anyio.fail_after(60):
+            result = await searching.search(TASK)
+        assert result.stopped == "bank"
+        assert searching.ledger.spent.samples == 5
+        assert len(result.candidates) + result.pieces == 5
+
+
+@pytest.mark.parametrize("name", list(STRATEGIES)[2:])
+async def test_budget_holds_for_every_strategy(
+    searcher: MakeSearcher, scripted: Scripted, name: str
+) -> None:
+    ledger = Ledger(Budget(tokens=9_000))
+    searching = searcher(
+        scripted(writes, usage=Usage(tokens_in=300, tokens_out=700)),
+        strategy=strategy(name, n=40),
+        ledger=ledger,
+        concurrency=4,
+    )
+    with anyio.fail_after(60):
+        result = await searching.search(TASK)
+    assert result.stopped == "budget"
+    assert 5_000 <= ledger.spent.tokens_in + ledger.spent.tokens_out <= 9_000
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

@@ -130,6 +130,27 @@ def test_grow_follows_the_weakest_step_unless_told_otherwise() -> None:
     assert goes_on_from("last") == 0
 
 
+def test_rollouts_value_a_partial_program_by_the_share_that_passes() -> None:
+    # 0 looks better by its step; completions of 1 pass
+    def judge(one: Proposal, _known: Any) -> Verdict:
+        if one.kind == "rollout":
+            return verdict(1.0 if one.parent == 1 else 0.0, one.index)
+        if one.step < 2:
+            return piece(0.9 if one.index == 0 else 0.1, 2 - one.step)
+        return verdict(0.0, one.index)
+
+    _state, made = run("grow", judge, n=7, exhaustive=True, width=1, expand=2, rollouts=2)
+    assert [(one.kind, one.parent) for one in made] == [
+        ("step", None),
+        ("step", None),
+        *[("rollout", 0)] * 2,
+        *[("rollout", 1)] * 2,
+        ("step", 1),
+    ]
+    _state, made = run("grow", judge, n=3, width=1, expand=2)
+    assert made[2].parent == 0
+
+
 def test_grow_begins_anew_where_no_step_was_written() -> None:
     nothing = PieceVerdict(outcome=Outcome.ERROR, reward=0.0)
     _state, made = run("grow", lambda _one, _known: nothing, n=9)
