@@ -62,6 +62,12 @@ def reads(proposal: Proposal, text: str, found: Known, kind: str = "chat") -> Pr
     return kind_of(proposal.kind).read(proposal, completion(text, kind), found)
 
 
+def wanted(proposal: Proposal, found: Known) -> PublicTask | None:
+    work = kind_of(proposal.kind).work(proposal, found)
+    assert isinstance(work, Ask)
+    return work.wanted
+
+
 PIECE = PieceVerdict(outcome=Outcome.PASSED, reward=1.0, left=2)
 STUBBED = node(0, "decompose", verdict=PIECE, text=STUBS)
 
@@ -90,6 +96,33 @@ def test_every_chat_about_the_task_begins_as_a_fresh_sample_does() -> None:
         *(Proposal(index=9, kind="rollout", parent=parent) for parent in (None, 0, 1, 2)),
     ):
         assert asks(proposal, found)[0].startswith(fresh.content), proposal.kind
+
+
+def test_each_question_says_which_program_it_wants() -> None:
+    found = decomposed()
+    nodes = [
+        found.nodes[0],
+        node(1, "sample", program=RUNGS[0]),
+        node(2, "plan", text="Think.", verdict=PIECE),
+        node(3, "step", program=PROMPT, verdict=PIECE),
+    ]
+    found = known(*nodes)
+    for proposal in (
+        Proposal(index=9, kind="sample"),
+        Proposal(index=9, kind="repair", parent=1),
+        Proposal(index=9, kind="code", parent=2),
+        Proposal(index=9, kind="compose", uses=(1,)),
+        *(Proposal(index=9, kind="rollout", parent=parent) for parent in (None, 1, 2, 3)),
+    ):
+        assert wanted(proposal, found) is TASK, proposal
+    for kind in ("plan", "decompose"):  # words and stubs: nothing can be said of them early
+        assert wanted(Proposal(index=9, kind=kind, step=2), found) is None
+    step = wanted(Proposal(index=9, kind="step", step=1, parent=3), found)
+    assert step is not None
+    assert (step.entry_point, step.visible) == ("shift", ())
+    helper = wanted(Proposal(index=9, kind="helper", step=1, parent=0), found)
+    assert helper is not None
+    assert (helper.entry_point, len(helper.visible)) == ("double", 1)
 
 
 def test_repair_shows_the_program_and_why_it_failed() -> None:
