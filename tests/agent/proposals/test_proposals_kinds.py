@@ -149,6 +149,25 @@ def test_programs_and_plans_that_are_shown_again_are_bounded() -> None:
         assert sum(map(len, asks(proposal, found))) < 12_000
 
 
+def test_what_is_asked_can_always_be_sent() -> None:
+    odd = "def f(x):\n    return '\ud800'  # \udfff\n"
+    verdict = Verdict(outcome=Outcome.ERROR, reward=0.0, detail="\ud800")
+    piece = PieceVerdict(outcome=Outcome.PASSED, reward=1.0, left=1)
+    found = known(
+        node(0, "sample", program=odd, verdict=verdict),
+        node(1, "plan", text=odd, verdict=piece),
+        node(2, "step", program=odd, verdict=piece),
+    )
+    for proposal in (
+        Proposal(index=9, kind="repair", parent=0),
+        Proposal(index=9, kind="code", parent=1),
+        Proposal(index=9, kind="rollout", parent=2),
+        Proposal(index=9, kind="step", parent=2, step=1),
+        Proposal(index=9, kind="compose", uses=(0,)),
+    ):
+        assert "".join(asks(proposal, found)).encode()
+
+
 def test_plan_is_kept_without_what_was_only_thought() -> None:
     plan = Proposal(index=0, kind="plan")
     text = "<think>hm, secret</think>\n1. Double.\n2. Add."
