@@ -80,14 +80,16 @@ class Verifier:
         """
         chosen = tuple(task.visible if tests is None else tests)
         sandbox = self._second if fresh and self._second is not None else self.sandbox
-        shared = why_in_process(task, chosen)
+        # tests that are data reach into nothing
+        script = literal_script(task, chosen)
+        shared = "" if script else why_in_process(task, chosen)
         if shared and not self._in_process:
             return refused(shared, isolation=sandbox.level, reduced=sandbox.reduced)
         gate = check_syntax(program, task)
         if not gate.ok:
             outcome = Outcome.ERROR if gate.kind == "no-entry-point" else Outcome.SYNTAX
             return rejected(outcome, gate.reason, isolation=sandbox.level, reduced=sandbox.reduced)
-        job = self._job(task, program, chosen, self._seed if seed is None else seed)
+        job = self._job(task, program, chosen, self._seed if seed is None else seed, script)
         store = self._cache if cache and not fresh else None
         trust = "in-process" if shared else "isolated"
         key = self._key(job, trust) if store is not None else ""
@@ -104,7 +106,9 @@ class Verifier:
             store.put(key, verdict)
         return verdict
 
-    def _job(self, task: PublicTask, program: str, tests: tuple[Tests, ...], seed: int) -> Job:
+    def _job(
+        self, task: PublicTask, program: str, tests: tuple[Tests, ...], seed: int, script: str
+    ) -> Job:
         return Job(
             program=program,
             tests=tuple(test.model_dump(mode="json") for test in tests),
@@ -117,7 +121,7 @@ class Verifier:
             seed=seed,
             mutates=task.mutates,
             requirements=task.requirements,
-            script=literal_script(task, tests),
+            script=script,
         )
 
     def _key(self, job: Job, trust: str) -> str:
