@@ -39,6 +39,10 @@ class Stream(Protocol):
         """Some bytes; empty at the end."""
         ...
 
+    async def settled(self, hello: dict[str, Any]) -> None:
+        """Told what the server said first, before anything else is sent or received."""
+        ...
+
     async def complaint(self) -> str:
         """What the server wrote to standard error, for messages."""
         ...
@@ -87,7 +91,8 @@ class Cell:
                 await self._zygote.send(zygote)
                 self.hello = await self._first(self._zygote, bytearray(), "zygote")
                 self._guest = f"{guest_version()} {self.hello['python']}"
-                await self._first(self._judge, self._frames, "judge's server")
+                hello = await self._first(self._judge, self._frames, "judge's server")
+                await self._judge.settled(hello)
         except TimeoutError:
             raise SandboxUnavailableError(
                 f"the sandbox did not start within {_HELLO_SECONDS:g} s"

@@ -10,9 +10,14 @@ left even after `kill -9` of the controller.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import shutil
 import socket
+import tempfile
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +29,7 @@ from .errors import SandboxUnavailableError, UnknownRuntimeError
 from .guest.limits import inodes
 from .guest.lockdown import LAYERS
 from .jobs import Isolation, Job, Limits, Report
+from .line import FOLDER, NAME, Line
 from .pool import Pool, default_slots
 from .program import boot_text, first_frame, guest_version
 from .servers import PYTHON_OPTIONS, ServerPaths, configuration, guest_environment
@@ -89,6 +95,8 @@ class DockerSandbox:
         self._runtime = runtime
         self._client: docker.DockerClient | None = None
         self._watcher: Watcher | None = None
+        self._folder: Path | None = None
+        self._lines: Iterator[int] | None = itertools.count()
         self._image_id = ""
         self._has_landlock = True
         self._pool: Pool | None = None
@@ -124,7 +132,8 @@ class DockerSandbox:
         try:
             await anyio.to_thread.run_sync(self._find_runtime)
             await anyio.to_thread.run_sync(self._sweep)
-            self._watcher = await anyio.to_thread.run_sync(Watcher)
+            self._folder = Path(tempfile.mkdtemp(prefix="regreen-"))
+            self._watcher = await anyio.to_thread.run_sync(Watcher, self._folder)
             await anyio.to_thread.run_sync(self._find_image)
             self._pool = Pool(
                 self._start,
@@ -159,6 +168,8 @@ class DockerSandbox:
                 client.close()
             if watcher is not None:
                 await anyio.to_thread.run_sync(watcher.close)
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
 
     async def run(self, job: Job, *, fresh: bool = False) -> Report:
         """Runs one job; see `sandbox.base.Sandbox.run`."""
@@ -235,6 +246,7 @@ class DockerSandbox:
                 scratch_mb=max(1, self._limits.file_mb),
                 layers=LAYERS if self._has_landlock else tuple(set(LAYERS) - {"landlock"}),
                 link_path=_LINK,
+                line_path=f"{FOLDER}/{NAME}" if role == "judge" and judge.line else "",
             )
             frames.append(first_frame(config))
         try:
@@ -281,20 +293,50 @@ class DockerSandbox:
             "oom_score_adj": 500,
         }
         created: list[AttachedStream] = []
+        line = self._new_line()
         try:
-            judge = self._make(
-                **{**common, "mem_limit": f"{memory_mb + 2048}m", "memswap_limit": -1},
-                ipc_mode="shareable",
-                shm_size="1m",
-            )
-            created.append(self._attach(judge))
+            wide = {**common, "mem_limit": f"{memory_mb + 2048}m", "memswap_limit": -1}
+            judge, line = self._make_judge(line, ipc_mode="shareable", shm_size="1m", **wide)
+            created.append(self._attach(judge, line))
             zygote = self._make(**common, ipc_mode=f"container:{judge.id}")
             created.append(self._attach(zygote))
         except BaseException:
             for stream in created:
                 stream.close_now()
+            if line is not None:
+                line.close()
             raise
         return created[0], created[1]
+
+    def _make_judge(self, line: Line | None, **given: Any) -> tuple[Container, Line | None]:
+        """The judge's container, with the line's folder in it unless the engine has no such folder.
+
+        Its socket may have been lent to a container in which we are, or lead to another machine.
+        """
+        from docker.errors import APIError
+        from docker.types import Mount
+
+        if line is None:
+            return self._make(**given), None
+        mount = Mount(FOLDER, str(line.folder), type="bind", read_only=True)
+        try:
+            return self._make(mounts=[mount], **given), line
+        except APIError as error:
+            if "mount" not in str(error):
+                raise
+            line.close()
+            self._lines = None
+            return self._make(**given), None
+
+    def _new_line(self) -> Line | None:
+        """A socket for the judge's server, where the engine is on this machine."""
+        if not (os.environ.get("DOCKER_HOST") or _DEFAULT_HOST).startswith("unix://"):
+            return None
+        if self._lines is None or self._folder is None:
+            return None
+        with contextlib.suppress(OSError):
+            return Line(self._folder / str(next(self._lines)))
+        return None
 
     def _make(self, **given: Any) -> Container:
         assert self._client is not None
@@ -302,13 +344,13 @@ class DockerSandbox:
         with self._watcher.making():
             return self._client.containers.create(**given)
 
-    def _attach(self, container: Container) -> AttachedStream:
+    def _attach(self, container: Container, line: Line | None = None) -> AttachedStream:
         """Attaches before the start, so that the container ends with this very stream."""
         assert self._client is not None
         attached = self._client.api.attach_socket(
             container.id, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
         )
-        stream = AttachedStream(attached, container)
+        stream = AttachedStream(attached, container, line)
         try:
             container.start()
         except BaseException:
@@ -334,7 +376,9 @@ def build(options: SandboxOptions) -> DockerSandbox:
 class AttachedStream:
     """The stream of one container, its two outputs told apart."""
 
-    def __init__(self, attached: Any, container: Container) -> None:
+    def __init__(self, attached: Any, container: Container, line: Line | None = None) -> None:
+        self.line = line
+        self._direct: socket.socket | None = None
         self._attached = attached
         self._socket: socket.socket = getattr(attached, "_sock", attached)
         self._plain = isinstance(self._socket, socket.socket) and not hasattr(
@@ -349,19 +393,28 @@ class AttachedStream:
         self._closed = False
 
     async def send(self, data: bytes) -> None:
-        """Writes to the container's standard input."""
+        """Writes to the container's standard input, or over the line."""
+        if self._direct is not None:
+            await _send(self._direct, data)
+            return
         if not self._plain:
             await anyio.to_thread.run_sync(self._socket.sendall, data)
             return
-        view = memoryview(data)
-        while view:
-            try:
-                view = view[self._socket.send(view) :]
-            except BlockingIOError:
-                await anyio.wait_writable(self._socket)
+        await _send(self._socket, data)
+
+    async def settled(self, hello: dict[str, Any]) -> None:
+        """From here on the line is used, if the server has taken it."""
+        if self.line is not None:
+            connection = self.line.accept()
+            if hello.get("line") and connection is not None:
+                self._direct = connection
+            elif connection is not None:
+                connection.close()
 
     async def receive(self) -> bytes:
         """Reads from its standard output; what it writes to standard error is kept aside."""
+        if self._direct is not None:
+            return await self._read_from(self._direct)
         while True:
             output = self._demultiplex()
             if output:
@@ -376,13 +429,16 @@ class AttachedStream:
             return await anyio.to_thread.run_sync(
                 self._socket.recv, 1 << 18, abandon_on_cancel=True
             )
+        return await self._read_from(self._socket)
+
+    async def _read_from(self, source: socket.socket) -> bytes:
         self._readers += 1
         try:
             while not self._closed:
                 try:
-                    return self._socket.recv(1 << 18)
+                    return source.recv(1 << 18)
                 except BlockingIOError:
-                    await anyio.wait_readable(self._socket)
+                    await anyio.wait_readable(source)
             return b""
         finally:
             self._readers -= 1
@@ -423,9 +479,10 @@ class AttachedStream:
         await anyio.to_thread.run_sync(self.close_now)
 
     def _hang_up(self) -> None:
-        if self._plain:
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
+        for open_socket in (self._socket if self._plain else None, self._direct):
+            if open_socket is not None:
+                with contextlib.suppress(OSError):
+                    open_socket.shutdown(socket.SHUT_RDWR)
 
     def close_now(self) -> None:
         """As `aclose`, for code that can't wait."""
@@ -435,11 +492,21 @@ class AttachedStream:
         self._hang_up()
         # The wrapper that came with the socket, and the response that it came with, keep the
         # descriptor open, too.
-        for holder in (getattr(self._attached, "_response", None), self._attached, self._socket):
+        response = getattr(self._attached, "_response", None)
+        for holder in (response, self._attached, self._socket, self._direct, self.line):
             if holder is not None:
                 holder.close()
         with contextlib.suppress(Exception):  # it is going, or gone, or its engine is
             self._container.remove(force=True)
+
+
+async def _send(target: socket.socket, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[target.send(view) :]
+        except BlockingIOError:
+            await anyio.wait_writable(target)
 
 
 def connect() -> docker.DockerClient:

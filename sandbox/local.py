@@ -18,7 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio.abc import Process, TaskGroup
@@ -269,6 +269,9 @@ class ProcessStream:
             return await self._process.stdout.receive()
         except anyio.EndOfStream:
             return b""
+
+    async def settled(self, hello: dict[str, Any]) -> None:
+        """Nothing changes: its pipes lead to the server itself."""
 
     async def complaint(self) -> str:
         """What is left of its standard error."""

@@ -17,6 +17,7 @@ import functools
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import time
@@ -38,7 +39,7 @@ _LONGEST_SECONDS = 30.0
 _TICK_SECONDS = 0.2
 _TEXT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from sandbox.watcher import watch; watch(sys.argv[2])"
+    "from sandbox.watcher import watch; watch(sys.argv[2], sys.argv[3])"
 )
 
 
@@ -53,12 +54,16 @@ def _owner(_process: int) -> str:
 
 
 class Watcher:
-    """The controller's end: starts the process, and tells it what is going on."""
+    """The controller's end: starts the process, and tells it what is going on.
 
-    def __init__(self) -> None:
+    Args:
+        folder: of this machine, to be removed with what is left.
+    """
+
+    def __init__(self, folder: Path) -> None:
         path = json.dumps([entry or str(Path.cwd()) for entry in sys.path])
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-B", "-c", _TEXT, path, labels()[OWNER]],
+            [sys.executable, "-I", "-S", "-B", "-c", _TEXT, path, labels()[OWNER], folder],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -92,8 +97,15 @@ class Watcher:
             os.write(self._process.stdin.fileno(), word)
 
 
-def watch(owner: str) -> None:
+def watch(owner: str, folder: str) -> None:
     """The watcher's life: waits for the controller's end, and clears up after it."""
+    try:
+        _watch(owner)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _watch(owner: str) -> None:
     heard = b""
     while word := os.read(0, 4096):
         heard += word

@@ -59,7 +59,7 @@ class JudgeServer:
     ) -> None:
         self._confinement = confinement
         self._open: dict[int, _Verdict] = {}
-        self._loop = Loop(
+        self.loop = Loop(
             link, on_frame=self._on_job, on_link=self._on_link, on_stop=confinement.end_all
         )
         self._count = slots
@@ -77,12 +77,11 @@ class JudgeServer:
             self._slots[number] = self._new_slot(number)
 
     def _new_slot(self, number: int) -> Slot:
-        return Slot(self._loop, self._confinement, number, _report, here=_judge_literal)
+        return Slot(self.loop, self._confinement, number, _report, here=_judge_literal)
 
-    def serve(self, hello: dict[str, Any]) -> NoReturn:
-        """Says hello and then runs until the controller or the zygote goes away."""
-        self._loop.send({"hello": hello})
-        self._loop.run()
+    def serve(self) -> NoReturn:
+        """Runs until the controller or the zygote goes away."""
+        self.loop.run()
 
     def _slot(self, number: int, *, heavy: bool) -> Slot:
         """The slot's process; for property tests one that has what they need imported.
@@ -127,18 +126,18 @@ class JudgeServer:
                 uid=self._confinement.next_uid(),
                 limits=rlimits,
             )
-            self._loop.send_link({"start": True, "descriptor": True, **public}, theirs.fileno())
+            self.loop.send_link({"start": True, "descriptor": True, **public}, theirs.fileno())
         except (OSError, RuntimeError) as error:
             os.close(reader)
-            self._loop.send({"run": number, "infra": f"can't start a judge: {error}"})
+            self.loop.send({"run": number, "infra": f"can't start a judge: {error}"})
             return
         finally:
             ours.close()
             theirs.close()
             os.close(writer)
         self._open[number] = verdict
-        self._loop.watch(reader, lambda: self._read(verdict))
-        self._loop.at(number, job["judge_seconds"], lambda: self._give_up(verdict))
+        self.loop.watch(reader, lambda: self._read(verdict))
+        self.loop.at(number, job["judge_seconds"], lambda: self._give_up(verdict))
 
     def _judge_here(self, job: dict[str, Any], rlimits: Rlimits) -> None:
         """Has tests that are data judged by the slot's own process."""
@@ -147,7 +146,7 @@ class JudgeServer:
         verdict = _Verdict(number, rlimits.cpu_seconds, self._slot(job["slot"], heavy=False))
         try:
             public = {name: job[name] for name in PUBLIC_FIELDS}
-            self._loop.send_link({"start": True, "descriptor": True, **public}, theirs.fileno())
+            self.loop.send_link({"start": True, "descriptor": True, **public}, theirs.fileno())
             verdict.slot.start(
                 job["script"],
                 [ours.fileno()],
@@ -160,12 +159,12 @@ class JudgeServer:
             ours.close()
             theirs.close()
         self._open[number] = verdict
-        self._loop.at(number, job["judge_seconds"], lambda: self._give_up(verdict))
+        self.loop.at(number, job["judge_seconds"], lambda: self._give_up(verdict))
 
     def _read(self, verdict: _Verdict) -> None:
         data = os.read(verdict.pipe, 1 << 18)
         if not data:
-            self._loop.unwatch(verdict.pipe)
+            self.loop.unwatch(verdict.pipe)
             self._tell_done(verdict)  # before the judge's exit, which takes a moment longer
             return
         verdict.report += data
@@ -174,7 +173,7 @@ class JudgeServer:
 
     def _give_up(self, verdict: _Verdict) -> None:
         verdict.timed_out = True
-        self._loop.at(verdict.number, _ENDING_SECONDS, self._loop.stop)
+        self.loop.at(verdict.number, _ENDING_SECONDS, self.loop.stop)
         verdict.slot.kill()
 
     def _on_judged(self, verdict: _Verdict, ending: Ending) -> None:
@@ -182,16 +181,16 @@ class JudgeServer:
             with contextlib.suppress(OSError):
                 while data := os.read(verdict.pipe, 1 << 18):
                     verdict.report += data
-            self._loop.unwatch(verdict.pipe)
+            self.loop.unwatch(verdict.pipe)
             os.close(verdict.pipe)
         verdict.report += ending.report
         if ending.infra:
-            self._loop.cancel(verdict.number)
+            self.loop.cancel(verdict.number)
             del self._open[verdict.number]
-            self._loop.send_link({"done": verdict.number})
-            self._loop.send({"run": verdict.number, "infra": ending.infra})
+            self.loop.send_link({"done": verdict.number})
+            self.loop.send({"run": verdict.number, "infra": ending.infra})
             return
-        self._loop.cancel(verdict.number)
+        self.loop.cancel(verdict.number)
         verdict.judged = ending
         if os.WIFSIGNALED(ending.status):
             # What the program replied may be what it choked on: that is no fault of the sandbox.
@@ -199,7 +198,7 @@ class JudgeServer:
                 os.WTERMSIG(ending.status), ending.cpu, verdict.cpu_limit
             )
         self._tell_done(verdict)
-        self._loop.at(verdict.number, _ENDING_SECONDS, lambda: self._program_stuck(verdict))
+        self.loop.at(verdict.number, _ENDING_SECONDS, lambda: self._program_stuck(verdict))
         self._finish(verdict)
 
     def _tell_done(self, verdict: _Verdict) -> None:
@@ -208,7 +207,7 @@ class JudgeServer:
             return
         verdict.told = True
         verdict.parts = _parts(verdict.report)
-        self._loop.send_link({"done": verdict.number, "gone": _GONE in verdict.parts})
+        self.loop.send_link({"done": verdict.number, "gone": _GONE in verdict.parts})
 
     def _program_stuck(self, verdict: _Verdict) -> None:
         if verdict.number in self._open:
@@ -225,9 +224,9 @@ class JudgeServer:
         if verdict.judged is None or verdict.program is None:
             return
         del self._open[verdict.number]
-        self._loop.cancel(verdict.number)
+        self.loop.cancel(verdict.number)
         parts = verdict.parts
-        self._loop.send(
+        self.loop.send(
             {
                 "run": verdict.number,
                 "judge": parts.get(_GONE) or parts.get(_STAYED),

@@ -53,10 +53,15 @@ class Loop:
         self._link_descriptors: collections.deque[int] = collections.deque()
         self.vital: set[int] = set()
         """Children without which this server can't go on."""
+        self._input = 0
         self._output = os.dup(1)
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, 1)  # a stray print must not look like a frame
         os.close(null)
+
+    def use(self, line: socket.socket) -> None:
+        """Talks to the controller over this socket; the end of standard input still ends it all."""
+        self._input = self._output = line.detach()
 
     def send(self, message: object) -> None:
         """Sends a frame to the controller; ends the server if nobody listens any more."""
@@ -102,7 +107,9 @@ class Loop:
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         self.watch(wake_read, lambda: self._reap(wake_read))
-        self.watch(0, self._read_frames)
+        self.watch(self._input, self._read_frames)
+        if self._input != 0:
+            self.watch(0, self._at_end)
         self.watch(self._link.fileno(), self._read_link)
         while True:
             timeout = -1.0
@@ -139,7 +146,7 @@ class Loop:
                     self.stop()
 
     def _read_frames(self) -> None:
-        data = os.read(0, _READ)
+        data = os.read(self._input, _READ)
         if not data:
             self.stop()
         self._frames += data
@@ -149,6 +156,10 @@ class Loop:
                 self.send(message)  # whoever hears this knows that this server is at work
             else:
                 self._on_frame(message)
+
+    def _at_end(self) -> None:
+        if not os.read(0, _READ):
+            self.stop()
 
     def _read_link(self) -> None:
         try:

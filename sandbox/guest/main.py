@@ -42,7 +42,9 @@ def main(config: dict[str, Any]) -> NoReturn:
         gc.collect()
         gc.freeze()
         server.settle()
-        server.serve(hello)
+        hello["line"] = _take_line(config, server)
+        wire.write_all(output, wire.dump({"hello": hello}))
+        server.serve()
     except BaseException as error:
         wire.write_all(output, wire.dump({"refused": f"{type(error).__name__}: {error}"[:500]}))
         os._exit(3)
@@ -61,6 +63,20 @@ def _server(
     from .zygote import Zygote
 
     return Zygote(link, confinement, config["slots"], config.get("libraries", ""))
+
+
+def _take_line(config: dict[str, Any], server: JudgeServer | Zygote) -> bool:
+    """Connects to the controller past the engine, if there is a way."""
+    if not config.get("line_path"):
+        return False
+    line = socket.socket(socket.AF_UNIX)
+    try:
+        line.connect(config["line_path"])
+    except OSError:
+        line.close()
+        return False
+    server.loop.use(line)
+    return True
 
 
 def _prepare(config: dict[str, Any]) -> socket.socket:

@@ -51,7 +51,7 @@ class Zygote:
         self._confinement = confinement
         self._libraries = libraries
         self._runs: dict[int, _Run] = {}
-        self._loop = Loop(
+        self.loop = Loop(
             link,
             on_frame=lambda _frame: None,
             on_link=self._on_link,
@@ -70,13 +70,12 @@ class Zygote:
             OSError: the lock-down can't be had.
         """
         for number in range(self._count):
-            slot = Slot(self._loop, self._confinement, number, _answer, self._run_program)
+            slot = Slot(self.loop, self._confinement, number, _answer, self._run_program)
             self._slots.append(slot)
 
-    def serve(self, hello: dict[str, Any]) -> NoReturn:
-        """Says hello and then runs until the controller or the judge's server goes away."""
-        self._loop.send({"hello": hello})
-        self._loop.run()
+    def serve(self) -> NoReturn:
+        """Runs until the controller or the judge's server goes away."""
+        self.loop.run()
 
     def _slot(self, job: dict[str, Any]) -> Slot:
         number: int = job["slot"]
@@ -84,7 +83,7 @@ class Zygote:
             return self._slots[number]
         if number not in self._furnished:
             self._furnished[number] = Slot(
-                self._loop, self._confinement, number, _answer, self._run_suite, furnished=True
+                self.loop, self._confinement, number, _answer, self._run_suite, furnished=True
             )
         return self._furnished[number]
 
@@ -126,13 +125,13 @@ class Zygote:
             )
         except (OSError, RuntimeError) as error:
             os.close(reader)
-            self._loop.send_link({"ended": number, "infra": f"can't start a process: {error}"})
+            self.loop.send_link({"ended": number, "infra": f"can't start a process: {error}"})
             return
         finally:
             os.close(descriptor)
             os.close(writer)
         self._runs[number] = run
-        self._loop.watch(reader, lambda: self._read(run))
+        self.loop.watch(reader, lambda: self._read(run))
 
     def _read(self, run: _Run) -> None:
         try:
@@ -140,14 +139,14 @@ class Zygote:
         except BlockingIOError:
             return
         if not data:
-            self._loop.unwatch(run.output)
+            self.loop.unwatch(run.output)
             return
         run.taken += len(data)
         run.tail = (run.tail + data)[-_TAIL:]
         allowed = run.limits["output_bytes"]
         if run.taken > allowed:
             run.breach.setdefault("output", f"more than {allowed} bytes of output")
-            self._loop.unwatch(run.output)
+            self.loop.unwatch(run.output)
             self._stop(run)
 
     def _stop(self, run: _Run, *, hung_up: bool = False) -> None:
@@ -159,22 +158,22 @@ class Zygote:
         if run.helper:
             run.stopped = True
         if hung_up or run.helper:
-            self._loop.at(run.number, _GRACE_SECONDS, run.slot.kill)
+            self.loop.at(run.number, _GRACE_SECONDS, run.slot.kill)
         else:
             run.slot.kill()
 
     def _on_end(self, run: _Run, ending: Ending) -> None:
         del self._runs[run.number]
         seconds = time.monotonic() - run.started
-        self._loop.cancel(run.number)
+        self.loop.cancel(run.number)
         if "output" not in run.breach:
             with contextlib.suppress(OSError):
                 while data := os.read(run.output, 1 << 16):
                     run.tail = (run.tail + data)[-_TAIL:]
-        self._loop.unwatch(run.output)
+        self.loop.unwatch(run.output)
         os.close(run.output)
         if ending.infra:
-            self._loop.send_link({"ended": run.number, "infra": ending.infra})
+            self.loop.send_link({"ended": run.number, "infra": ending.infra})
             return
         status, stopped = ending.status, run.stopped or ending.stopped
         limit = whole_seconds(run.limits["cpu_seconds"])
@@ -184,7 +183,7 @@ class Zygote:
             run.breach["memory"] = "the kernel ran out of the container's memory"
         elif not stopped and ran_out_of_cpu(signalled, ending.cpu, limit):
             run.breach["timeout"] = f"more than {limit} s of cpu time"
-        self._loop.send_link(
+        self.loop.send_link(
             {
                 "ended": run.number,
                 "early": not stopped,
