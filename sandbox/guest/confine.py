@@ -82,9 +82,9 @@ class Confinement:
     _folder: str = ""
     _ruleset: int | None = None
     _restricted: bool = False
+    _first: int = 0
     _is_furnished: bool = False
     _filter: bytes = b""
-    _pid_namespace: int = -1
     _has_first: bool = False
     """Whether the server is the first process of its namespace, whose end ends all the others."""
 
@@ -94,8 +94,6 @@ class Confinement:
         self._has_first = os.getpid() == 1
         os.environ.clear()
         os.environ.update(_ENVIRONMENT)
-        if self.identity == "userns":
-            self._pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         adopt_orphans()
 
     def slot_folder(self, slot: int) -> str:
@@ -155,6 +153,10 @@ class Confinement:
         if self.identity == "uids" and not self._is_furnished:
             self._restrict()
             self._restricted = True
+
+    def begin_anew(self) -> None:
+        """Forgets descriptors, in a process that has closed all that it was not told to keep."""
+        self._ruleset = None
 
     def _make_ruleset(self, read: tuple[str, ...], write: tuple[str, ...]) -> None:
         if "landlock" in self.layers:
@@ -225,24 +227,36 @@ class Confinement:
         The child must not be the first process itself: signals that would end any other process
         pass that one by. When the first process ends, the kernel ends all the others.
         """
-        kernel.unshare(kernel.CLONE_NEWPID)
+        own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        pid = -1
         try:
-            first = os.fork()
-            if first == 0:
-                _reap_for_ever()
+            kernel.unshare(kernel.CLONE_NEWPID)
             try:
-                pid = os.fork()
-            except OSError:
-                os.kill(first, signal.SIGKILL)
-                os.waitpid(first, 0)
-                raise
-            if pid == 0:
-                return 0
-        except OSError:
-            kernel.setns(self._pid_namespace, kernel.CLONE_NEWPID)
-            raise
-        kernel.setns(self._pid_namespace, kernel.CLONE_NEWPID)
+                pid = self._fork_behind_first()
+            finally:
+                if pid:
+                    kernel.setns(own, kernel.CLONE_NEWPID)
+        finally:
+            if pid:  # the child closes all that it has, and need not do this by itself
+                os.close(own)
         return pid
+
+    def _fork_behind_first(self) -> int:
+        self._first = os.fork()
+        if self._first == 0:
+            _reap_for_ever()
+        try:
+            return os.fork()
+        except OSError:
+            self._end_first()
+            raise
+
+    def _end_first(self) -> None:
+        """Ends the first process of a run's namespace, and with it all others in there."""
+        if self._first:
+            os.kill(self._first, signal.SIGKILL)
+            os.waitpid(self._first, 0)
+            self._first = 0
 
     def _enter(
         self,
@@ -318,6 +332,7 @@ class Confinement:
         Returns:
             Whether nothing is left; if not, the server has to be replaced.
         """
+        self._end_first()
         for _round in range(_KILL_ROUNDS):
             # In namespaces of its own a run's files went with its mount.
             if not _reap() and (self.identity == "userns" or _is_empty(self._folder)):

@@ -269,7 +269,7 @@ def _run(line: Any, page: mmap.mmap, confinement: Confinement, work: _Work) -> N
     try:
         if flags & _HELPER:
             assert work.helper is not None
-            pid = _fork_helper(work.helper, text, descriptors, uid)
+            pid = _fork_helper(confinement, work.helper, text, descriptors, uid)
         else:
             output = descriptors.pop() if flags & _OUTPUT else -1
             pid = confinement.fork(
@@ -316,7 +316,9 @@ class _Here:
     limit = 0
 
 
-def _fork_helper(helper: Helper, text: bytes, descriptors: list[int], uid: int) -> int:
+def _fork_helper(
+    confinement: Confinement, helper: Helper, text: bytes, descriptors: list[int], uid: int
+) -> int:
     """Starts a helper, which goes when its parent goes and holds none of its connections."""
     pid = os.fork()
     if pid == 0:
@@ -324,6 +326,7 @@ def _fork_helper(helper: Helper, text: bytes, descriptors: list[int], uid: int) 
             kernel.die_with_parent()
             os.closerange(3, descriptors[0])
             os.closerange(descriptors[0] + 1, 1 << 16)
+            confinement.begin_anew()
             helper(text, descriptors, uid)
         os._exit(0)
     return pid

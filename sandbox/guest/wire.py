@@ -34,7 +34,8 @@ FRAME_LIMIT = 64 * 1024 * 1024
 
 _HEADER = struct.Struct(">I")
 _TIMEVAL = struct.Struct("@ll")
-_PIECE = 4096
+_PIECE, _MOST = 4096, 1 << 20
+"""Bytes that are asked for at a time: of a small frame with what follows it, and of a large one."""
 _SAFE_INT = 1 << 53
 _PLAIN = frozenset({str, bool, type(None)})
 _TYPECODES = frozenset("bBhHiIlLqQfdu")
@@ -173,7 +174,8 @@ class Reader:
             if deadline is not None:
                 self._be_patient(deadline - time.monotonic())
             try:
-                data = self._sock.recv(min(max(wanted - len(buffer), _PIECE), 1 << 20))
+                # no `min` here: a program may have replaced it, and is the only one to suffer
+                data = self._sock.recv(_PIECE if wanted - len(buffer) <= _PIECE else _MOST)
             except BlockingIOError:
                 raise TimeoutError from None
             if not data:
