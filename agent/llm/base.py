@@ -136,7 +136,7 @@ class Completion(_Frozen):
 
     `kind` is `chat` for an answer in which the program must be found, or `continuation` for
     text that continues the task's prompt verbatim (a replayed bank of completions). `reason` says
-    why an answer was `cut`: a word of `early.Reason`, `time`, `size`, or empty if the server did it.
+    why an answer was `cut`: a word of `early.Reason`, `time`, `size`; or empty, by the server.
     """
 
     text: str

@@ -30,12 +30,12 @@ _PYTHON = frozenset({"python", "python3", "py", "py3"})
 _CHECK_CHARS = 48
 """Characters between two looks at the code, at least."""
 _CHECK_SHARE = 10
-"""And at least a tenth of it, so that all looks together cost a small multiple of the last one: 2 to
-4 ms for an answer of 2,500 characters (measured)."""
+"""And at least a tenth of it, so that all looks together cost a small multiple of the last one: for
+the samples of a bank, of 500 characters on average, 0.1 ms each in all (measured)."""
 _WATCHED_CHARS = 64 * 1024
 _LEAD_CHARS = 500
-"""An answer that talks longer than this before its first block may be thinking aloud, and change its
-mind after it."""
+"""An answer that talks longer than this before its first block may be thinking aloud, and change
+its mind after it."""
 _AFTER_CHARS = 120
 """Characters of prose after the program, from which on it isn't waited for what else comes."""
 _AFTER_ALL_CHARS = 1_500

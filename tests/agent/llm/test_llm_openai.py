@@ -118,6 +118,7 @@ async def test_a_server_that_does_not_stream(httpserver: HTTPServer) -> None:
         "tokens_out": 4,
         "tokens_cached": 8,
         "tokens_thinking": 2,
+        "tokens_written": 0,
         "estimated": False,
     }
 
