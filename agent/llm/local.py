@@ -30,7 +30,7 @@ from agent.llm.base import (
 )
 from agent.llm.download import Progress
 from agent.llm.fan_out import derived_seed
-from agent.llm.metering import metered
+from agent.llm.metering import metered, note
 from agent.llm.openai import OpenAIModel
 from agent.llm.redaction import child_environment, one_line
 from agent.llm.registry import ModelOptions
@@ -147,9 +147,12 @@ class LocalModel:
             return False
         self._kept = None
         nothing = {"max_tokens": 0, "thinking": None, "n": 1, "watch": None, "stop": ()}
-        # What this costs is counted with the answer, from a meter that notes it nowhere else.
-        with metered():
-            await reader.complete(request.model_copy(update=nothing))
+        try:
+            with metered() as meter:  # of its own: what reading costs is counted with the answer
+                await reader.complete(request.model_copy(update=nothing))
+        except BaseException:  # there will be none
+            note(meter.usage)
+            raise
         self._kept = request.messages
         return True
 
