@@ -24,6 +24,7 @@ from agent.llm.base import (
     ModelUnavailableError,
 )
 from agent.llm.prices import Price, cost, upper_bound
+from agent.proposals.base import Ask
 from agent.search.base import Proposal
 
 _BYTES_PER_TOKEN = 2
@@ -63,9 +64,7 @@ class Drawer:
     sampling: Sampling
     listener: events.Listener
 
-    async def draw(
-        self, proposal: Proposal, messages: tuple[Message, ...]
-    ) -> tuple[Completion, float]:
+    async def draw(self, proposal: Proposal, ask: Ask) -> tuple[Completion, float]:
         """One completion, and what it cost.
 
         Raises:
@@ -73,7 +72,7 @@ class Drawer:
             ModelError: the model can't be used.
             JournalError: what was received can't be kept.
         """
-        known = self.received_before(proposal.index, messages)
+        known = self.received_before(proposal, ask)
         if known is not None:
             completion = Completion.model_validate(known["completion"])
             paid = float(known["cost"])
@@ -81,21 +80,21 @@ class Drawer:
             self.ledger.settle(held, completion.usage, cost=paid, seconds=completion.seconds)
             self._received(proposal, completion, paid, replayed=True)
             return completion, paid
-        size = sum(len(one.content.encode("utf-8", "surrogatepass")) for one in messages)
+        size = sum(len(one.content.encode("utf-8", "surrogatepass")) for one in ask.messages)
         limit = self.sampling.max_tokens
         bound = upper_bound(size, limit, self.price) if self.price else 0.0
         held = await self._reserve(size // _BYTES_PER_TOKEN + _TEMPLATE_TOKENS + limit, bound)
         booked = False
         try:
             self.record("asked", {"index": proposal.index})
-            answers = await self.model.complete(self._request(proposal, messages))
+            answers = await self.model.complete(self._request(proposal, ask))
             if not answers:
                 raise ModelUnavailableError(f"{self.model.name} gave no answer at all")
             completion = answers[0]
             paid = cost(completion.usage, self.price) if self.price else 0.0
             self.ledger.settle(held, completion.usage, cost=paid, seconds=completion.seconds)
             booked = True
-            self._keep(proposal, messages, completion, paid)
+            self._keep(proposal, ask, completion, paid)
         except BankExhaustedError:
             self.record("refused", {"index": proposal.index})
             raise
@@ -105,11 +104,12 @@ class Drawer:
         self._received(proposal, completion, paid, replayed=False)
         return completion, paid
 
-    def received_before(self, index: int, messages: Sequence[Message]) -> dict[str, Any] | None:
+    def received_before(self, proposal: Proposal, ask: Ask) -> dict[str, Any] | None:
         """The journal's record of a sample, if it answers what would be asked today."""
-        journal = self.journal
-        known = journal.get("sample", self.task_id, index) if journal is not None else None
-        if known is None or known["prompt"] != chat_digest(messages):
+        if self.journal is None:
+            return None
+        known = self.journal.get("sample", self.task_id, proposal.index)
+        if known is None or known["prompt"] != chat_digest(ask.messages):
             return None
         return known
 
@@ -118,20 +118,14 @@ class Drawer:
         if self.journal is not None:
             self.journal.append(kind, {"task": self.task_id, **data})
 
-    def _keep(
-        self,
-        proposal: Proposal,
-        messages: Sequence[Message],
-        completion: Completion,
-        paid: float,
-    ) -> None:
+    def _keep(self, proposal: Proposal, ask: Ask, completion: Completion, paid: float) -> None:
         self.record(
             "sample",
             {
                 "index": proposal.index,
                 "kind": proposal.kind,
                 "parent": proposal.parent,
-                "prompt": chat_digest(messages),
+                "prompt": chat_digest(ask.messages),
                 "completion": completion.model_dump(mode="json"),
                 "cost": paid,
             },
@@ -145,9 +139,9 @@ class Drawer:
             except BudgetHeldError:
                 await self.ledger.freed()
 
-    def _request(self, proposal: Proposal, messages: tuple[Message, ...]) -> ModelRequest:
+    def _request(self, proposal: Proposal, ask: Ask) -> ModelRequest:
         return ModelRequest(
-            messages=messages,
+            messages=ask.messages,
             task_id=self.task_id,
             index=proposal.index,
             temperature=proposal.temperature,

@@ -213,9 +213,7 @@ class _Search:
             scope = anyio.CancelScope()
             self._scopes[proposal.index] = scope
             tasks.start_soon(self._work, proposal, work, scope)
-            if isinstance(work, Ask) and self._drawer.received_before(
-                proposal.index, work.messages
-            ):
+            if isinstance(work, Ask) and self._drawer.received_before(proposal, work):
                 return  # it may end the search, so nothing is asked of the model before it is told
 
     async def _work(
@@ -237,9 +235,7 @@ class _Search:
         del self._scopes[proposal.index]
         if not scope.cancelled_caught:
             self._arrived[proposal.index] = done
-        elif isinstance(work, Ask) and not self._drawer.received_before(
-            proposal.index, work.messages
-        ):
+        elif isinstance(work, Ask) and not self._drawer.received_before(proposal, work):
             self._drawer.record("dropped", {"index": proposal.index})
         self._change.set()
 
@@ -259,7 +255,7 @@ class _Search:
             completion, paid = _unasked(work.program), 0.0
             product = Product(work.program)
         else:
-            completion, paid = await self._drawer.draw(proposal, work.messages)
+            completion, paid = await self._drawer.draw(proposal, work)
             product = kind_of(proposal.kind).read(proposal, completion, self._known)
         verdict = await self._verdict(proposal.index, product.program, product.piece)
         candidate = Candidate(

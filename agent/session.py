@@ -9,6 +9,7 @@ from typing import Any
 
 from agent import events
 from agent.budget import Ledger
+from agent.confirming import open_second
 from agent.drawing import Sampling
 from agent.journal import Journal
 from agent.llm.base import Model
@@ -68,10 +69,17 @@ async def open_bench(settings: Settings, tasks: Iterable[Task]) -> AsyncIterator
         allow_reduced=settings.allow_reduced_isolation,
     )
     sandbox, why = await choose_sandbox(settings.sandbox, options)
-    async with sandbox:
+    async with sandbox, open_second(settings, options) as second:
         cache = VerdictCache(default_cache_path()) if settings.cache else None
         try:
-            verifier = Verifier(sandbox, cache=cache, limits=settings.limits, seed=settings.seed)
+            verifier = Verifier(
+                sandbox,
+                cache=cache,
+                limits=settings.limits,
+                seed=settings.seed,
+                allow_in_process=settings.allow_in_process,
+                second=second,
+            )
             yield Bench(sandbox, why, verifier, cache)
         finally:
             if cache is not None:

@@ -50,6 +50,8 @@ class Settings(BaseSettings):
         concurrency: calls to the model at a time; `None` for what suits the model.
         exhaustive: draw all `n` even after a verified pass.
         confirm: judge a pass again in a fresh sandbox before it counts.
+        confirm_sandbox: the backend of that sandbox; `None` for the search's own.
+        confirm_runtime: the engine's runtime for it; `None` for the search's own.
         cache: use verdicts known from before.
         sandbox: `auto`, `docker`, `local`, or another that is installed.
         isolation: `slot` or `container`.
@@ -58,6 +60,7 @@ class Settings(BaseSettings):
         base_image: base of the image that is built.
         runtime: the engine's runtime.
         allow_reduced_isolation: accept less than full isolation.
+        allow_in_process: run tests that need it in the program's own process.
         cpu_seconds: see `sandbox.Limits`, as for the next four.
         budget_samples: samples of the whole run.
         budget_tokens: tokens in and out of the whole run.
@@ -89,6 +92,8 @@ class Settings(BaseSettings):
     concurrency: int | None = Field(default=None, ge=1)
     exhaustive: bool = False
     confirm: bool = True
+    confirm_sandbox: str | None = None
+    confirm_runtime: str | None = None
     cache: bool = True
     sandbox: str = "auto"
     isolation: Isolation = Isolation.SLOT
@@ -97,6 +102,7 @@ class Settings(BaseSettings):
     base_image: str | None = None
     runtime: str | None = None
     allow_reduced_isolation: bool = False
+    allow_in_process: bool = False
     cpu_seconds: float = Field(default=Limits().cpu_seconds, gt=0)
     wall_seconds: float = Field(default=Limits().wall_seconds, gt=0)
     memory_mb: int = Field(default=Limits().memory_mb, ge=16)

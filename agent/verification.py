@@ -5,15 +5,17 @@ from __future__ import annotations
 import gzip
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import anyio
 from pydantic import BaseModel
 
+from agent.incidents import Incident
 from agent.session import Bench
 from agent.statistics import pass_at_ks, usual_ks
 from sandbox.outcome import Outcome
@@ -48,7 +50,12 @@ class Sample:
 
 
 class VerifiedRow(BaseModel):
-    """One program's verdict, as it is printed; `broken` says why its tests can't be used."""
+    """One program's verdict, as it is printed.
+
+    `broken` says why its tests can't be used; `vouched` counts the tests that passed on nothing but
+    the word of the candidate's own objects. `confirmed` says at which level it passed a second
+    time, and `incident` that it did not.
+    """
 
     task_id: str
     passed: bool
@@ -60,6 +67,14 @@ class VerifiedRow(BaseModel):
     seconds: float
     detail: str = ""
     broken: str = ""
+    vouched: int = 0
+    confirmed: str = ""
+    incident: Incident | None = None
+
+    def record(self) -> dict[str, Any]:
+        """The row as JSON; what is out of the ordinary only where there is something to say."""
+        odd = {name for name in ("broken", "confirmed", "incident") if not getattr(self, name)}
+        return self.model_dump(mode="json", exclude=odd)
 
 
 @dataclass(slots=True)
@@ -198,7 +213,12 @@ RowListener = Callable[[Sample, VerifiedRow], None]
 
 
 async def verify_samples(
-    samples: Iterator[Sample], bench: Bench, *, tally: Tally, give: RowListener
+    samples: Iterator[Sample],
+    bench: Bench,
+    *,
+    tally: Tally,
+    give: RowListener,
+    confirm: bool = False,
 ) -> None:
     """Judges all samples, as many at a time as the sandbox has slots.
 
@@ -207,12 +227,13 @@ async def verify_samples(
         bench: an open sandbox with its verifier.
         tally: counts every verdict.
         give: called with each row, in the samples' order.
+        confirm: judge what passes again in a fresh sandbox, whose verdict then counts.
 
     Raises:
         SamplesError: a row can't be used; the rows before it have been given.
         SandboxError: the sandbox can't be had.
     """
-    batch = _Batch(samples, bench, tally, give)
+    batch = _Batch(samples, bench, tally, give, confirm=confirm)
     async with anyio.create_task_group() as workers:
         for _ in range(bench.sandbox.slots + 1):
             workers.start_soon(batch.work)
@@ -224,14 +245,21 @@ class _Batch:
     """Samples under way; rows wait here for their turn."""
 
     def __init__(
-        self, samples: Iterator[Sample], bench: Bench, tally: Tally, give: RowListener
+        self,
+        samples: Iterator[Sample],
+        bench: Bench,
+        tally: Tally,
+        give: RowListener,
+        *,
+        confirm: bool,
     ) -> None:
         self._queue = enumerate(samples)
         self._bench = bench
         self._tally = tally
         self._give = give
         self._room = anyio.Semaphore(_AHEAD)
-        self._verdicts: dict[int, tuple[Sample, Verdict]] = {}
+        self._confirm = confirm
+        self._verdicts: dict[int, tuple[Sample, list[Verdict]]] = {}
         self._tests: dict[str, tuple[Tests, ...]] = {}
         self._turn = 0
         self.fault: SamplesError | None = None
@@ -247,11 +275,12 @@ class _Batch:
             number, sample = found
             self._verdicts[number] = sample, await self._judge(sample)
             while self._turn in self._verdicts:
-                done, verdict = self._verdicts.pop(self._turn)
+                done, verdicts = self._verdicts.pop(self._turn)
+                number = self._turn
                 self._turn += 1
                 self._room.release()
-                self._tally.add(done.task.id, verdict)
-                self._give(done, row_of(done.task.id, verdict))
+                self._tally.add(done.task.id, verdicts[-1])
+                self._give(done, row_of(done, verdicts, number))
 
     def _take(self) -> tuple[int, Sample] | None:
         if self.fault is not None:
@@ -262,19 +291,40 @@ class _Batch:
             self.fault = error
             return None
 
-    async def _judge(self, sample: Sample) -> Verdict:
+    async def _judge(self, sample: Sample) -> list[Verdict]:
+        """The verdict on a program; of one that passed and is to be confirmed, both."""
         task = sample.task
         if task.id not in self._tests:
             self._tests[task.id] = task.all_tests()
-        return await self._bench.verifier.verify(
-            task.public(), sample.program, tests=self._tests[task.id]
+        judge = partial(
+            self._bench.verifier.verify,
+            task.public(),
+            sample.program,
+            tests=self._tests[task.id],
         )
+        verdict = await judge()
+        again = self._confirm and verdict.passed
+        return [verdict, await judge(fresh=True)] if again else [verdict]
 
 
-def row_of(task_id: str, verdict: Verdict) -> VerifiedRow:
-    """The row that is printed for a verdict."""
+def row_of(sample: Sample, verdicts: Sequence[Verdict], index: int = 0) -> VerifiedRow:
+    """The row that is printed for a program.
+
+    Args:
+        sample: the program.
+        verdicts: on it; the last one counts, and a fault of the sandbox is no disagreement.
+        index: its number in the batch.
+    """
+    first, last = verdicts[0], verdicts[-1]
+    confirmed = last.passed and len(verdicts) > 1
+    verdict = first if confirmed else last
+    incident = None
+    if first.passed and not last.passed and last.outcome is not Outcome.INFRA:
+        incident = Incident.between(
+            first, last, task_id=sample.task.id, index=index, program=sample.program
+        )
     return VerifiedRow(
-        task_id=task_id,
+        task_id=sample.task.id,
         passed=verdict.passed,
         outcome=verdict.outcome,
         reward=verdict.reward,
@@ -287,4 +337,7 @@ def row_of(task_id: str, verdict: Verdict) -> VerifiedRow:
         seconds=verdict.seconds,
         detail=verdict.detail,
         broken=verdict.broken,
+        vouched=verdict.vouched,
+        confirmed=last.isolation if confirmed else "",
+        incident=incident,
     )

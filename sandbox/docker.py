@@ -19,12 +19,13 @@ import anyio
 from anyio.abc import TaskGroup
 
 from .cell import Cell
-from .errors import SandboxUnavailableError
+from .errors import SandboxUnavailableError, UnknownRuntimeError
+from .guest.limits import inodes
 from .guest.lockdown import LAYERS
 from .jobs import Isolation, Job, Limits, Report
 from .pool import Pool, default_slots
 from .program import boot_text, first_frame, guest_version
-from .servers import PYTHON_OPTIONS, ServerPaths, configuration
+from .servers import PYTHON_OPTIONS, ServerPaths, configuration, guest_environment
 
 if TYPE_CHECKING:
     import docker
@@ -44,6 +45,7 @@ _SITE = "/opt/regreen/site"
 _READ = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime",
          "/etc/alternatives")  # fmt: skip
 _SERVER_MB = 256
+_CONTAINERD = "io.containerd."
 _STDERR = 2
 _HEADER = 8
 _READERS_SECONDS = 5.0
@@ -116,6 +118,7 @@ class DockerSandbox:
         client = await anyio.to_thread.run_sync(connect)
         self._client = client
         try:
+            await anyio.to_thread.run_sync(self._find_runtime)
             await anyio.to_thread.run_sync(self._sweep)
             await anyio.to_thread.run_sync(self._find_image)
             self._pool = Pool(
@@ -161,6 +164,17 @@ class DockerSandbox:
             for found in self._client.api.containers(all=True, filters=filters):
                 if time.time() - found["Created"] > _STALE_SECONDS:
                     self._client.api.remove_container(found["Id"], v=True, force=True)
+
+    def _find_runtime(self) -> None:
+        assert self._client is not None
+        if self._runtime is None:
+            return
+        known = list(self._client.info().get("Runtimes") or {})
+        # containerd's own names need no entry in the engine's list; a container's start will tell
+        if self._runtime not in known and not self._runtime.startswith(_CONTAINERD):
+            raise UnknownRuntimeError(
+                f"the Docker engine has no runtime {self._runtime!r}: it has {', '.join(known)}"
+            )
 
     def _find_image(self) -> None:
         from .image import ImageError, ensure_image
@@ -222,7 +236,9 @@ class DockerSandbox:
 
     def _create(self, slots: int, hash_seed: int) -> tuple[AttachedStream, AttachedStream]:
         assert self._client is not None
-        scratch = f"size={max(1, self._limits.file_mb)}m,mode=0777,nosuid,nodev,nr_inodes=4096"
+        scratch_mb = max(1, self._limits.file_mb)
+        entries = inodes(scratch_mb << 20)
+        scratch = f"size={scratch_mb}m,mode=0777,nosuid,nodev,nr_inodes={entries}"
         memory_mb = slots * self._limits.memory_mb + _SERVER_MB
         common: dict[str, Any] = {
             "image": self._image,
@@ -238,7 +254,7 @@ class DockerSandbox:
             "mem_limit": f"{memory_mb}m",
             "memswap_limit": f"{memory_mb}m",
             "tmpfs": {f"/slots/{slot}": scratch for slot in range(slots)},
-            "environment": {"PYTHONHASHSEED": str(hash_seed), "LANG": "C.UTF-8"},
+            "environment": guest_environment(hash_seed),
             "labels": {LABEL: str(os.getpid())},
             "user": "0:0",
             "working_dir": "/",

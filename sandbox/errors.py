@@ -2,6 +2,8 @@
 
 SandboxError              something is wrong with the sandbox; exit code 3
 ├── SandboxUnavailableError   no engine, no image, too little granted; says what to do
+│   ├── UnknownSandboxError   no backend of that name
+│   └── UnknownRuntimeError   no runtime of that name
 └── CellLostError             a pair of servers ended while it was needed; retried
 """
 
@@ -18,6 +20,10 @@ class SandboxUnavailableError(SandboxError):
 
 class UnknownSandboxError(SandboxUnavailableError):
     """There is no backend of that name; the message lists the known ones."""
+
+
+class UnknownRuntimeError(SandboxUnavailableError):
+    """This backend has no runtime of that name; the message lists those that it has."""
 
 
 class CellLostError(SandboxError):

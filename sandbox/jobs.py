@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from .outcome import BREACHES, Outcome
+from .suite import SuiteReport
 
 
 class _Frozen(BaseModel):
@@ -53,7 +55,8 @@ class Job(_Frozen):
         tests: JSON-able tests, as `tasks.model` dumps them; they go to the judge only.
         prelude: the prompt's source; names that tests use besides the entry point come from it.
         entry_point: the function or class that the tests call.
-        kind: what the program is; for a class, objects may stay on the candidate's side.
+        kind: what the program is; for a class, objects may stay on the candidate's side. A
+            `repository` has no program; its one test is a `sandbox.suite.order`.
         module: module name under which tests import it.
         language: of the program.
         limits: see `Limits`.
@@ -66,7 +69,7 @@ class Job(_Frozen):
     tests: tuple[dict[str, Any], ...]
     prelude: str = ""
     entry_point: str = ""
-    kind: Literal["function", "class", "program"] = "function"
+    kind: Literal["function", "class", "program", "repository"] = "function"
     module: str = "solution"
     language: str = "python"
     limits: Limits = Limits()
@@ -74,10 +77,44 @@ class Job(_Frozen):
     mutates: bool = False
     requirements: tuple[str, ...] = ()
 
-    def message(self, run: int, slot: int) -> dict[str, Any]:
-        """The frame for the judge's server."""
-        fields = self.model_dump(mode="json", exclude={"requirements"})
-        return {"run": run, "slot": slot, **fields}
+    def message(
+        self, run: int, slot: int, prepared: dict[str, str] | None = None
+    ) -> dict[str, Any]:
+        """The frame for the judge's server: what it has to know, and two texts that it passes on.
+
+        `public` goes to the candidates' side, `private` to the judge, and with it `prepared`, what
+        an earlier judge of the same tests has made of them.
+        """
+        limits = {name: getattr(self.limits, name) for name in Limits.model_fields}
+        public = {
+            "program": self.program,
+            "module": self.module,
+            "language": self.language,
+            "kind": self.kind,
+            "limits": limits,
+        }
+        private = {
+            "tests": self.tests,
+            "prelude": self.prelude,
+            "entry_point": self.entry_point,
+            "module": self.module,
+            "kind": self.kind,
+            "limits": limits,
+            "seed": self.seed,
+            "mutates": self.mutates,
+            "prepared": prepared,
+        }
+        cases = sum(len(test.get("cases", ())) for test in self.tests)
+        return {
+            "run": run,
+            "slot": slot,
+            "kind": self.kind,
+            "heavy": any(test["kind"] == "pytest" for test in self.tests),
+            "limits": limits,
+            "judge_seconds": limits["judge_seconds"] + limits["wall_seconds"] * max(1, cases),
+            "public": json.dumps(public),
+            "private": json.dumps(private),
+        }
 
 
 class TestReport(_Frozen):
@@ -89,6 +126,8 @@ class TestReport(_Frozen):
     line: int = 0
     file: int = 0
     counts: bool = True
+    vouched: bool = False
+    """Whether it rests on nothing but the word of the candidate's own objects."""
 
 
 class Report(_Frozen):
@@ -105,6 +144,8 @@ class Report(_Frozen):
         output: the tail of what it printed.
         calls: how often the judge asked it for anything.
         isolation: the level at which it ran, e.g. `docker/slot`.
+        suite: what became of each test of a repository; `outcome` says then how the run as such
+            ended, `passed` for a complete one, whatever its tests did.
     """
 
     outcome: Outcome
@@ -117,6 +158,7 @@ class Report(_Frozen):
     output: str = ""
     calls: int = 0
     isolation: str = ""
+    suite: SuiteReport | None = None
 
 
 def infra(detail: str, isolation: str = "") -> Report:
@@ -138,6 +180,8 @@ def read_reply(reply: dict[str, Any], isolation: str) -> Report:
     if fault:
         return infra(str(fault), isolation)
     judge = reply.get("judge")
+    if judge is not None and "suite" in judge:
+        return _read_suite(judge, program, isolation)
     breaches: dict[str, str] = dict(program.get("breaches", {}))
     tests: tuple[TestReport, ...] = ()
     broken, calls = "", 0
@@ -160,6 +204,40 @@ def read_reply(reply: dict[str, Any], isolation: str) -> Report:
         output=str(program.get("tail", "")),
         calls=calls,
         isolation=isolation,
+    )
+
+
+def _read_suite(judge: dict[str, Any], program: dict[str, Any], isolation: str) -> Report:
+    """The run of a repository's suite; what its tests amount to is for the verifier to say."""
+    fields = dict(judge["suite"])
+    end: dict[str, Any] = fields.pop("end") or {}
+    if fault := fields.pop("fault"):
+        return infra(fault, isolation)
+    suite = SuiteReport.model_validate(fields)
+    breaches: dict[str, str] = dict(program.get("breaches", {})) | judge["breaches"]
+    outcome, detail = Outcome.PASSED, ""
+    if judge["gone"]:
+        outcome, detail = Outcome.CRASH, "the suite's supervisor ended without a word"
+    elif suite.foul:
+        outcome, detail = Outcome.PROTOCOL, suite.foul
+        said = str(end.get("tail", "")).strip().splitlines()
+        if said and not suite.tests:  # it did not even begin; pytest says why
+            errors = [line for line in said if "rror" in line]
+            detail = f"{detail}: {(errors or said)[-1]}"
+    for breach in BREACHES:
+        if breach in breaches:
+            at = f" in {suite.running}" if suite.running else ""
+            outcome, detail = breach, breaches[breach] + at
+            break
+    return Report(
+        outcome=outcome,
+        detail=detail,
+        cpu_seconds=float(end.get("cpu", 0.0)),
+        wall_seconds=float(end.get("seconds", 0.0)),
+        memory_bytes=int(end.get("rss", 0)),
+        output=str(end.get("tail", "")),
+        isolation=isolation,
+        suite=suite,
     )
 
 

@@ -38,7 +38,7 @@ from typing import Any
 
 from .guest.lockdown import LAYERS, landlock_abi
 from .program import boot_text, first_frame
-from .servers import PYTHON_OPTIONS, ServerPaths, configuration
+from .servers import PYTHON_OPTIONS, ServerPaths, configuration, guest_environment
 
 LAUNCHERS = ("auto", "bubblewrap", "namespaces")
 
@@ -163,7 +163,7 @@ def start_server(
         slot_root: folder of the host for scratch space, where there are no namespaces.
     """
     hidden = packages_folders(places.prefixes)
-    judge = places.judge if role == "judge" else ""
+    judge = places.judge
     read = (*_SYSTEM, *places.prefixes)
     extra: dict[str, Any] = {"link_fd": link_fd}
     command = [places.python, *PYTHON_OPTIONS, boot_text()]
@@ -208,7 +208,7 @@ def start_server(
 
 def environment(hash_seed: int) -> dict[str, str]:
     """A server's environment: nothing of ours."""
-    return {"PYTHONHASHSEED": str(hash_seed), "LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"}
+    return {"PATH": "/usr/bin:/bin", **guest_environment(hash_seed)}
 
 
 def _shown(paths: tuple[str, ...]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:

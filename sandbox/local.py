@@ -25,7 +25,7 @@ from anyio.abc import Process, TaskGroup
 
 from . import launch
 from .cell import Cell
-from .errors import SandboxUnavailableError
+from .errors import SandboxUnavailableError, UnknownRuntimeError
 from .jobs import Isolation, Job, Limits, Report
 from .launch import Grant, Layout
 from .layers import judge_layer, requirements_layer
@@ -285,7 +285,16 @@ class ProcessStream:
 
 
 def build(options: SandboxOptions) -> LocalSandbox:
-    """From what the user set."""
+    """From what the user set.
+
+    Raises:
+        UnknownRuntimeError: a runtime was asked for, and only an engine has any.
+    """
+    if options.runtime is not None:
+        raise UnknownRuntimeError(
+            f"the local sandbox has no runtime {options.runtime!r}, only an engine has any: use "
+            "the docker sandbox, or leave the runtime out"
+        )
     return LocalSandbox(
         slots=options.slots,
         isolation=options.isolation,

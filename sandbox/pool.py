@@ -90,8 +90,9 @@ class Pool:
         await self._stack.__aexit__(None, None, None)
 
     async def _close_all(self) -> None:
-        if self._tasks is not None:
-            self._tasks.cancel_scope.cancel()
+        tasks, self._tasks = self._tasks, None  # from here on, a run raises
+        if tasks is not None:
+            tasks.cancel_scope.cancel()
         with anyio.CancelScope(shield=True):
             for cell in list(self._cells):
                 await cell.aclose()
@@ -106,7 +107,7 @@ class Pool:
             for attempt in range(3):
                 try:
                     reply = await (
-                        self._run_alone(job, hash_seed=attempt + int(fresh))
+                        self._run_alone(job, hash_seed=attempt + int(fresh), fresh=fresh)
                         if alone
                         else self._run_in_slot(job)
                     )
@@ -149,10 +150,10 @@ class Pool:
             if cell.retiring and len(cell.free) == cell.slots:
                 await self._dismiss(cell)
 
-    async def _run_alone(self, job: Job, *, hash_seed: int) -> dict[str, Any]:
+    async def _run_alone(self, job: Job, *, hash_seed: int, fresh: bool) -> dict[str, Any]:
         cell = await self._start(1, hash_seed)
         try:
-            return await cell.run(job, 0)
+            return await cell.run(job, 0, fresh=fresh)
         finally:
             await self._dismiss(cell)
 

@@ -72,19 +72,25 @@ def create_sandbox(name: str, options: SandboxOptions) -> Sandbox:
     raise UnknownSandboxError(f"unknown sandbox {name!r}: known are {', '.join(sandbox_names())}")
 
 
+async def choose_name(name: str) -> tuple[str, str]:
+    """The name of the sandbox that `name` stands for, and why. `auto` prefers an engine."""
+    if name != AUTO:
+        return name, "as asked"
+    from .docker import connect
+
+    try:
+        client = await anyio.to_thread.run_sync(connect)
+    except SandboxUnavailableError as error:
+        return "local", str(error).partition(":")[0]
+    client.close()
+    return "docker", "a Docker engine answers"
+
+
 async def choose_sandbox(name: str, options: SandboxOptions) -> tuple[Sandbox, str]:
     """The sandbox of a name, and why it is this one. `auto` prefers an engine that answers.
 
     Raises:
         SandboxUnavailableError: there is none of that name.
     """
-    if name != AUTO:
-        return create_sandbox(name, options), "as asked"
-    from .docker import connect
-
-    try:
-        client = await anyio.to_thread.run_sync(connect)
-    except SandboxUnavailableError as error:
-        return create_sandbox("local", options), str(error).partition(":")[0]
-    client.close()
-    return create_sandbox("docker", options), "a Docker engine answers"
+    chosen, why = await choose_name(name)
+    return create_sandbox(chosen, options), why

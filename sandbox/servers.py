@@ -15,6 +15,14 @@ PYTHON_OPTIONS = ("-s", "-S", "-B", "-c")
 """For the guest's interpreter: no user site, no site, no byte code; the text follows."""
 
 
+def guest_environment(hash_seed: int) -> dict[str, str]:
+    """What a server's interpreter has to find in its environment.
+
+    Symbols are bound at once: bound at first use, each would be so again in every fork.
+    """
+    return {"PYTHONHASHSEED": str(hash_seed), "LANG": "C.UTF-8", "LD_BIND_NOW": "1"}
+
+
 def random_uid_base() -> int:
     """The start of a range of user ids that other runs on this host are unlikely to have.
 
@@ -29,7 +37,8 @@ class ServerPaths:
 
     Attributes:
         site: folder of the task's requirements, for both sides; empty if there are none.
-        judge: folder of the judge's own libraries.
+        judge: folder of the judge's own libraries. On the other side they are on no program's path,
+            and read by a repository's suite alone.
         read: everything that programs may read.
     """
 
@@ -71,6 +80,7 @@ def configuration(
         "layers": list(layers),
         "scratch_bytes": scratch_mb << 20,
         "paths": imports,
+        "libraries": paths.judge,
         "heavy": role == "judge" and bool(paths.judge),
         **extra,
     }

@@ -21,7 +21,12 @@ PAGES = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")],
 )
 RUN = sorted(
-    [ROOT / "docs" / "python.md", ROOT / "docs" / "search.md", *ROOT.glob("docs/extending/*.md")]
+    [
+        ROOT / "docs" / "python.md",
+        ROOT / "docs" / "repositories.md",
+        ROOT / "docs" / "search.md",
+        *ROOT.glob("docs/extending/*.md"),
+    ]
 )
 
 _FENCE = re.compile(r"(?ms)^```(\w*)\n(.*?)^```$")

@@ -28,6 +28,8 @@ class TestResult(_Frozen):
         line: in the test's source, 0 if unknown.
         weight: its share of the reward, relative to the others.
         counts: whether it consults the candidate; others never add to the reward.
+        vouched: whether it rests on nothing but the word of the candidate's own objects, such as
+            that one equals another; see docs/trust.md.
     """
 
     name: str
@@ -36,6 +38,7 @@ class TestResult(_Frozen):
     line: int = 0
     weight: float = 1.0
     counts: bool = True
+    vouched: bool = False
 
 
 class Verdict(_Frozen):
@@ -81,6 +84,11 @@ class Verdict(_Frozen):
         """The tests that say something of the candidate."""
         return tuple(test for test in self.tests if test.counts)
 
+    @property
+    def vouched(self) -> int:
+        """How many of them passed on nothing but the word of the candidate's own objects."""
+        return sum(test.vouched and test.outcome is Outcome.PASSED for test in self.counted)
+
 
 def from_report(report: Report, tests: Sequence[Tests], *, reduced: bool) -> Verdict:
     """The verdict that a sandbox's report amounts to."""
@@ -105,6 +113,23 @@ def rejected(outcome: Outcome, detail: str, *, isolation: str, reduced: bool) ->
     return Verdict(outcome=outcome, reward=0.0, detail=detail, isolation=isolation, reduced=reduced)
 
 
+def refused(reason: str, *, isolation: str, reduced: bool) -> Verdict:
+    """The verdict where the tests need the program's own process and that is not allowed."""
+    why = (
+        f"{reason}; such tests run in the program's own process, which could fool them: "
+        "--allow-in-process accepts that"
+    )
+    return Verdict(
+        outcome=Outcome.ERROR,
+        reward=0.0,
+        detail=why,
+        broken=why,
+        trust="in-process",
+        isolation=isolation,
+        reduced=reduced,
+    )
+
+
 def reward(results: Sequence[TestResult], *, passed: bool) -> float:
     """The weighted share of tests passed, among those that consult the candidate.
 
@@ -125,6 +150,7 @@ def _result(found: TestReport, tests: Sequence[Tests]) -> TestResult:
         line=found.line,
         weight=_weight(found, tests),
         counts=found.counts,
+        vouched=found.vouched,
     )
 
 

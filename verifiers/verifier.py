@@ -13,7 +13,9 @@ from tasks.model import PublicTask, TaskLimits, Tests
 
 from .cache import VerdictCache
 from .gate import check_syntax
-from .verdict import Verdict, from_report, rejected
+from .in_process import InProcess
+from .separable import why_in_process
+from .verdict import Verdict, from_report, refused, rejected
 
 
 class Verifier:
@@ -24,6 +26,8 @@ class Verifier:
         cache: verdicts known already; `None` runs everything.
         limits: defaults for tasks that name none.
         seed: for the judge's random numbers and Hypothesis.
+        allow_in_process: judge tests that need the program's own process there, with verdicts that
+            say so; without it they are refused with the reason.
         second: another sandbox for fresh runs, as with another runtime; also the caller's.
     """
 
@@ -34,6 +38,7 @@ class Verifier:
         cache: VerdictCache | None = None,
         limits: Limits | None = None,
         seed: int = 0,
+        allow_in_process: bool = False,
         second: Sandbox | None = None,
     ) -> None:
         self.sandbox = sandbox
@@ -41,6 +46,8 @@ class Verifier:
         self._limits = limits or Limits()
         self._seed = seed
         self._second = second
+        places = (sandbox, second) if second is not None else (sandbox,)
+        self._in_process = [InProcess(place) for place in places] if allow_in_process else []
 
     @property
     def second_place(self) -> str:
@@ -72,17 +79,26 @@ class Verifier:
         """
         chosen = tuple(task.visible if tests is None else tests)
         sandbox = self._second if fresh and self._second is not None else self.sandbox
+        shared = why_in_process(task, chosen)
+        if shared and not self._in_process:
+            return refused(shared, isolation=sandbox.level, reduced=sandbox.reduced)
         gate = check_syntax(program, task)
         if not gate.ok:
             outcome = Outcome.ERROR if gate.kind == "no-entry-point" else Outcome.SYNTAX
             return rejected(outcome, gate.reason, isolation=sandbox.level, reduced=sandbox.reduced)
         job = self._job(task, program, chosen, self._seed if seed is None else seed)
         store = self._cache if cache and not fresh else None
-        key = self._key(job) if store is not None else ""
+        trust = "in-process" if shared else "isolated"
+        key = self._key(job, trust) if store is not None else ""
         if store is not None and (known := store.get(key)) is not None:
             return known
-        report = await sandbox.run(job, fresh=fresh)
-        verdict = from_report(report, chosen, reduced=sandbox.reduced)
+        if shared:
+            verdict = await self._in_process[-1 if fresh else 0].verify(
+                task, program, chosen, limits=job.limits, seed=job.seed, fresh=fresh
+            )
+        else:
+            report = await sandbox.run(job, fresh=fresh)
+            verdict = from_report(report, chosen, reduced=sandbox.reduced)
         if store is not None:
             store.put(key, verdict)
         return verdict
@@ -102,9 +118,9 @@ class Verifier:
             requirements=task.requirements,
         )
 
-    def _key(self, job: Job) -> str:
+    def _key(self, job: Job, trust: str) -> str:
         text = json.dumps(
-            [job.model_dump(mode="json"), self.sandbox.identity, "isolated"], sort_keys=True
+            [job.model_dump(mode="json"), self.sandbox.identity, trust], sort_keys=True
         )
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -25,7 +25,7 @@ from agent.search.options import StrategyError
 from agent.settings import SettingsError
 from agent.solving import NoTestsError
 from agent.verification import SamplesError
-from sandbox.errors import SandboxError, UnknownSandboxError
+from sandbox.errors import SandboxError, UnknownRuntimeError, UnknownSandboxError
 from tasks.model import TaskError
 
 
@@ -59,6 +59,7 @@ _CODES: tuple[tuple[type[Exception], Exit], ...] = (
     (RunError, Exit.USAGE),
     (StrategyError, Exit.USAGE),
     (UnknownSandboxError, Exit.USAGE),
+    (UnknownRuntimeError, Exit.USAGE),
     (ModelConfigError, Exit.USAGE),
     (BudgetExhaustedError, Exit.BUDGET),
     (OutputError, Exit.INFRASTRUCTURE),

@@ -67,7 +67,18 @@ Confirm = Annotated[
     typer.Option(
         "--confirm/--no-confirm",
         help="Judge a pass again in a fresh sandbox.",
-        rich_help_panel=_SEARCH,
+        rich_help_panel=_SANDBOX,
+    ),
+]
+ConfirmSandbox = Annotated[
+    str | None,
+    typer.Option(help="Backend that a pass is judged again in.", rich_help_panel=_SANDBOX),
+]
+ConfirmRuntime = Annotated[
+    str | None,
+    typer.Option(
+        help="The engine's runtime that a pass is judged again under: runsc.",
+        rich_help_panel=_SANDBOX,
     ),
 ]
 BudgetSamples = Annotated[
@@ -104,6 +115,14 @@ AllowReduced = Annotated[
     typer.Option(
         "--allow-reduced-isolation",
         help="Go on where the machine grants too little; every verdict says so.",
+        rich_help_panel=_SANDBOX,
+    ),
+]
+AllowInProcess = Annotated[
+    bool | None,
+    typer.Option(
+        "--allow-in-process",
+        help="Run tests that need it in the program's own process; their verdicts say so.",
         rich_help_panel=_SANDBOX,
     ),
 ]

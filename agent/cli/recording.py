@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from agent.cli.interrupt import InterruptedRunError
+from agent.confirming import check_confirmation
 from agent.run import Run
 from agent.session import make_strategy
 from agent.settings import Settings
@@ -19,13 +20,14 @@ def check_words(settings: Settings) -> None:
     Raises:
         UnknownStrategyError: no strategy of that name.
         UnknownSandboxError: no sandbox of that name.
+        SettingsError: confirming is both asked for and ruled out.
     """
     make_strategy(settings)
+    check_confirmation(settings)
     known = sandbox_names()
-    if settings.sandbox not in known:
-        raise UnknownSandboxError(
-            f"unknown sandbox {settings.sandbox!r}: known are {', '.join(known)}"
-        )
+    for name in (settings.sandbox, settings.confirm_sandbox):
+        if name is not None and name not in known:
+            raise UnknownSandboxError(f"unknown sandbox {name!r}: known are {', '.join(known)}")
 
 
 @contextmanager

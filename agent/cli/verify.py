@@ -65,6 +65,8 @@ def verify(
         assert samples is not None
         found = read_samples(samples, suite)
     rows: list[VerifiedRow] = []
+    # a batch makes figures, so a fresh sandbox for each pass has to be asked for in so many words
+    apart = settings.confirm_sandbox is not None or settings.confirm_runtime is not None
     interrupt.run(
         lambda: _verify(
             found,
@@ -74,6 +76,7 @@ def verify(
             as_json=as_json,
             quiet=quiet,
             keep=rows if solution is not None else None,
+            confirm=settings.confirm and (solution is not None or apart),
         )
     )
     if solution is None:
@@ -95,6 +98,7 @@ async def _verify(
     as_json: bool,
     quiet: bool,
     keep: list[VerifiedRow] | None,
+    confirm: bool,
 ) -> Tally:
     with Show(quiet=quiet) as show, _rows_file(output) as write:
         show.step("starting the sandbox")
@@ -103,9 +107,9 @@ async def _verify(
             tally = Tally()
 
             def give(sample: Sample, row: VerifiedRow) -> None:
-                verdict = row.model_dump(mode="json")
-                if not row.broken:
-                    del verdict["broken"]
+                verdict = row.record()
+                if row.incident is not None:
+                    show.incident(row.incident)
                 if write is not None:
                     write(json.dumps({**sample.echo, **verdict}))
                 elif as_json:
@@ -117,7 +121,7 @@ async def _verify(
                     f"{tally.total / max(tally.seconds, 1e-9):.0f} a second"
                 )
 
-            await verify_samples(samples, bench, tally=tally, give=give)
+            await verify_samples(samples, bench, tally=tally, give=give, confirm=confirm)
     _close(tally, keep, as_json=as_json)
     return tally
 
@@ -136,9 +140,12 @@ def _close(tally: Tally, keep: list[VerifiedRow] | None, *, as_json: bool) -> No
             lines.append(f"  {mark} {short(test['name'])}{detail}")
         if row.broken:
             lines.append(f"  the tests can't be used: {short(row.broken)}")
+        elif row.incident is not None:
+            lines.append(f"  incident: {short(row.incident.message, 400)}")
         elif row.detail and not row.passed:
             lines.append(f"  {short(row.detail)}")
-        emit("\n".join([*lines, f"  isolation {row.isolation}, trust {row.trust}"]))
+        again = f", confirmed in {row.confirmed}" if row.confirmed else ""
+        emit("\n".join([*lines, f"  isolation {row.isolation}{again}, trust {row.trust}"]))
         return
     lines = [f"{tally.passed} of {tally.total} programs passed ({len(tally.by_task)} tasks)"]
     lines += [f"  {name:<9}{count}" for name, count in summary["outcomes"].items()]

@@ -105,13 +105,17 @@ def _engine(info: dict[str, Any], settings: Settings) -> Finding:
         f"cgroup v{info.get('CgroupVersion', '?')}"
     )
     runtimes = list(info.get("Runtimes") or {})
-    if settings.runtime and settings.runtime not in runtimes:
-        return Finding(
-            what="docker engine",
-            state="problem",
-            found=f"{found}; no runtime {settings.runtime!r}",
-            advice=f"it has {', '.join(runtimes)}: see --runtime",
-        )
+    for flag, name in (
+        ("--runtime", settings.runtime),
+        ("--confirm-runtime", settings.confirm_runtime),
+    ):
+        if name and name not in runtimes:
+            return Finding(
+                what="docker engine",
+                state="problem",
+                found=f"{found}; no runtime {name!r}",
+                advice=f"it has {', '.join(runtimes)}: see {flag}",
+            )
     if info.get("OSType", "linux") != "linux":
         return Finding(
             what="docker engine",

@@ -7,6 +7,8 @@ turn.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from agent.llm.base import Message
 from agent.llm.prompts import task_prompt
 from tasks.model import PublicTask
@@ -14,6 +16,7 @@ from tasks.model import PublicTask
 _LONGEST_PROGRAM = 8_000
 """Characters of an earlier program that are shown again, about 2,000 tokens."""
 _LONGEST_PLAN = 4_000
+Role = Literal["system", "user", "assistant"]
 
 
 def repair_prompt(task: PublicTask, program: str, feedback: str) -> tuple[Message, ...]:
@@ -46,7 +49,7 @@ def code_prompt(task: PublicTask, plan: str) -> tuple[Message, ...]:
     """Asks for the program to a plan."""
     return (
         *plan_prompt(task),
-        Message(role="assistant", content=_cut(plan.strip(), _LONGEST_PLAN)),
+        _message("assistant", _cut(plan.strip(), _LONGEST_PLAN)),
         _user(f"Now follow this plan. {_whole(task)}"),
     )
 
@@ -103,7 +106,7 @@ def helper_prompt(
         return (_user(text),)
     return (
         _user(text),
-        Message(role="assistant", content=f"```python\n{_cut(failed.strip())}\n```"),
+        _message("assistant", f"```python\n{_cut(failed.strip())}\n```"),
         _user(f"This is wrong.\n{feedback}\n\nCorrect it, in one ```python block."),
     )
 
@@ -136,7 +139,7 @@ def compose_prompt(
 def _then(task: PublicTask, text: str) -> tuple[Message, ...]:
     """The task's own request with more behind it, in one turn: servers want turns to alternate."""
     *before, last = task_prompt(task)
-    return (*before, last.model_copy(update={"content": f"{last.content}\n\n{text}"}))
+    return (*before, _message(last.role, f"{last.content}\n\n{text}"))
 
 
 def _whole(task: PublicTask) -> str:
@@ -149,11 +152,16 @@ def _block(task: PublicTask, program: str) -> str:
 
 
 def _said(task: PublicTask, program: str) -> Message:
-    return Message(role="assistant", content=_block(task, program))
+    return _message("assistant", _block(task, program))
 
 
 def _user(text: str) -> Message:
-    return Message(role="user", content=text)
+    return _message("user", text)
+
+
+def _message(role: Role, text: str) -> Message:
+    """A turn in which whatever an earlier program said can be sent as UTF-8."""
+    return Message(role=role, content=text.encode("utf-8", "replace").decode("utf-8"))
 
 
 def _cut(text: str, longest: int = _LONGEST_PROGRAM) -> str:

@@ -70,9 +70,17 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A question to the model."""
+    """A question to the model.
+
+    Attributes:
+        messages: the chat.
+        wanted: the task whose program the answer should be, the search's own or one of a part of
+            it, so that an answer that can't become that may be stopped early; `None` where the
+            answer is no program: a plan, or stubs.
+    """
 
     messages: tuple[Message, ...]
+    wanted: PublicTask | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,11 +53,12 @@ class Helper:
     def work(self, proposal: Proposal, known: Known) -> Ask:
         """The stub alone, with the failed attempt and why it failed."""
         name, source = _helper(known.parent(proposal), proposal.step)
+        apart = _apart(known.task, name, source)
         if not proposal.uses:
-            return Ask(helper_prompt(source, name=name))
+            return Ask(helper_prompt(source, name=name), apart)
         failed = known.node(proposal, proposal.uses[-1])
-        told = feedback(_apart(known.task, name, source), failed.verdict).text()
-        return Ask(helper_prompt(source, name=name, failed=failed.program, feedback=told))
+        told = feedback(apart, failed.verdict).text()
+        return Ask(helper_prompt(source, name=name, failed=failed.program, feedback=told), apart)
 
     def read(self, proposal: Proposal, completion: Completion, known: Known) -> Product:
         """The helper, which is judged by its own examples."""
@@ -87,10 +88,10 @@ class Compose:
         helpers, failed = _used(proposal, known)
         source = joined([node.program for node in helpers])
         if failed is None:
-            return Ask(compose_prompt(known.task, source))
+            return Ask(compose_prompt(known.task, source), known.task)
         own = without_names(failed.program, bound_names(source))
         told = feedback(known.task, failed.verdict).text()
-        return Ask(compose_prompt(known.task, source, failed=own, feedback=told))
+        return Ask(compose_prompt(known.task, source, failed=own, feedback=told), known.task)
 
     def read(self, proposal: Proposal, completion: Completion, known: Known) -> Product:
         """The helpers and the entry point as one program; helpers written anew are left out."""

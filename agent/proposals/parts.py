@@ -40,7 +40,7 @@ def stub(source: str, name: str) -> str:
     if place is None:
         return ""
     first, last, _indent = place
-    return textwrap.dedent("".join(source.splitlines(keepends=True)[first:last]))
+    return textwrap.dedent("".join(_lines(source)[first:last]))
 
 
 def fill(source: str, name: str, answer: str) -> str | None:
@@ -64,7 +64,7 @@ def fill(source: str, name: str, answer: str) -> str | None:
     if not found:
         return None
     first, last, indent = place
-    lines = source.splitlines(keepends=True)
+    lines = _lines(source)
     known = bound_names(source) | {bare}
     beside = [
         _text(answer, node)
@@ -166,8 +166,13 @@ def _first_line(node: ast.stmt) -> int:
 
 
 def _text(source: str, node: ast.stmt) -> str:
-    lines = source.splitlines(keepends=True)[_first_line(node) - 1 : node.end_lineno]
+    lines = _lines(source)[_first_line(node) - 1 : node.end_lineno]
     return "".join(lines).rstrip("\n")
+
+
+def _lines(source: str) -> list[str]:
+    """Lines as Python counts them: a form feed or a separator of records ends none."""
+    return re.findall(r"[^\n]*\n|[^\n]+", source)
 
 
 def _bound(node: ast.stmt) -> set[str]:

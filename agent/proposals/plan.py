@@ -32,7 +32,8 @@ class Code:
 
     def work(self, proposal: Proposal, known: Known) -> Ask:
         """The plan as the model's own words."""
-        return Ask(code_prompt(known.task, plan_of(known.parent(proposal).text)))
+        plan = plan_of(known.parent(proposal).text)
+        return Ask(code_prompt(known.task, plan), known.task)
 
     def read(self, _proposal: Proposal, completion: Completion, known: Known) -> Product:
         """The program in the answer."""

@@ -16,7 +16,7 @@ class Repair:
         """The parent's program and the feedback on it."""
         parent = known.parent(proposal)
         told = feedback(known.task, parent.verdict).text()
-        return Ask(repair_prompt(known.task, parent.program, told))
+        return Ask(repair_prompt(known.task, parent.program, told), known.task)
 
     def read(self, _proposal: Proposal, completion: Completion, known: Known) -> Product:
         """The program in the answer."""

@@ -27,7 +27,7 @@ class Rollout:
             return Repair().work(proposal, known)
         if parent.proposal.kind == "plan":
             return Code().work(proposal, known)
-        return Ask(complete_prompt(known.task, parent.program))
+        return Ask(complete_prompt(known.task, parent.program), known.task)
 
     def read(self, proposal: Proposal, completion: Completion, known: Known) -> Product:
         """The whole program; what the answer leaves out is taken from the partial one."""

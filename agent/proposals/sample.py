@@ -13,7 +13,7 @@ class Sample:
 
     def work(self, _proposal: Proposal, known: Known) -> Ask:
         """The task's own request."""
-        return Ask(task_prompt(known.task))
+        return Ask(task_prompt(known.task), known.task)
 
     def read(self, _proposal: Proposal, completion: Completion, known: Known) -> Product:
         """The program in the answer."""

@@ -31,10 +31,10 @@ class Step:
 
     def work(self, proposal: Proposal, known: Known) -> Ask:
         """The program so far, and the name of what is next."""
-        parts = open_parts(known.task)
+        source, parts = _so_far(proposal, known), open_parts(known.task)
         name = parts[proposal.step]
-        last = proposal.step == len(parts) - 1
-        return Ask(step_prompt(known.task, _so_far(proposal, known), name, last=last))
+        messages = step_prompt(known.task, source, name, last=proposal.step == len(parts) - 1)
+        return Ask(messages, part_of(known.task, source, name))
 
     def read(self, proposal: Proposal, completion: Completion, known: Known) -> Product:
         """The program with that function in it; whole once nothing is open any more."""
@@ -53,16 +53,25 @@ class Step:
         return Product(written, Piece(left, task=judged))
 
 
+def part_of(task: PublicTask, source: str, name: str) -> PublicTask:
+    """The task of writing one function of a source, without a test."""
+    alone = {
+        "id": f"{task.id}#{name}",
+        "prompt": stub(source, name),
+        "start": "",
+        "entry_point": name.rpartition(".")[2],
+        "entry_kind": "function",
+        "visible": (),
+    }
+    return task.model_copy(update=alone)
+
+
 def answered(completion: Completion, task: PublicTask, source: str, name: str) -> str:
     """The module in an answer to a question for one function.
 
     Nothing is borrowed from the program around it, but a bare body may complete the stub.
     """
-    bare = name.rpartition(".")[2]
-    alone = {"prompt": stub(source, name), "start": "", "entry_point": bare}
-    return extract_program(
-        completion.text, task.model_copy(update={**alone, "entry_kind": "function"})
-    )
+    return extract_program(completion.text, part_of(task, source, name))
 
 
 def _so_far(proposal: Proposal, known: Known) -> str:

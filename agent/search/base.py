@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Protocol, TypeVar
 
@@ -22,6 +23,8 @@ from verifiers.verdict import Verdict
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 OptionValue = bool | int | float | str
 
@@ -203,5 +206,10 @@ def behaviour(verdict: Verdict) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
+def without_addresses(text: str) -> str:
+    """A text without addresses of objects, which differ from run to run."""
+    return _ADDRESS.sub("", text)
+
+
 def _first_line(text: str) -> str:
-    return text.split("\n", 1)[0]
+    return without_addresses(text.split("\n", 1)[0])

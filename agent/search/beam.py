@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pydantic import Field
 
 from agent.search.base import Seen, StrategyOptions
+from agent.search.rewards import REPAIRS, Aggregate
 from agent.search.tree import (
     Idea,
     TreeOptions,
@@ -22,6 +23,7 @@ from agent.search.tree import (
     distinct,
     ranked,
     read_tree,
+    worth,
 )
 from tasks.model import PublicTask
 
@@ -34,11 +36,14 @@ class BeamOptions(TreeOptions):
         expand: repairs of each node that is kept (M); the first wave has `width` times as many
             fresh samples.
         depth: waves of repairs after the fresh ones. Deep repair is poor value.
+        aggregate: how the rewards of a chain of repairs become one: `last`, `min`, `product` or
+            `mean`.
     """
 
     width: int = Field(default=2, ge=1)
     expand: int = Field(default=2, ge=1)
     depth: int = Field(default=2, ge=0)
+    aggregate: Aggregate = REPAIRS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,16 +70,19 @@ class Beam(TreeSearch[TreeState]):
             return (Idea(group=group),) * (own.width * own.expand)
         return tuple(
             Idea(kind="repair", parent=node.index, step=waves, group=group)
-            for node in self._kept(beam)
+            for node in self._kept(state, beam)
             for _ in range(own.expand)
         )
 
-    def _kept(self, beam: list[Seen]) -> list[Seen]:
+    def _kept(self, state: TreeState, beam: list[Seen]) -> list[Seen]:
         """The best of the beam so far, of different behaviours where there are enough.
 
         A node stays in the race when its repairs are worse than it is.
         """
-        return distinct(ranked(one for one in beam if one.whole))[: self.own.width]
+        nodes, how = state.nodes, self.own.aggregate
+        ordered = ranked(one for one in beam if one.whole)
+        ordered.sort(key=lambda one: -worth(nodes, one, how))
+        return distinct(ordered)[: self.own.width]
 
 
 def build(options: StrategyOptions) -> Beam:

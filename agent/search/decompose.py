@@ -41,18 +41,27 @@ class DecomposeOptions(TreeOptions):
     tries: int = Field(default=2, ge=1)
 
 
+class DecomposeState(TreeState):
+    """The state of a search by decomposition; `divisible` if the task is a piece of Python."""
+
+    divisible: bool = True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DecomposeThenSolve(TreeSearch[TreeState]):
+class DecomposeThenSolve(TreeSearch[DecomposeState]):
     """Works on one decomposition after the other, on its helpers side by side."""
 
     own: DecomposeOptions = field(default_factory=DecomposeOptions)
     name: str = "decompose"
 
-    def start(self, task: PublicTask) -> TreeState:
+    def start(self, task: PublicTask) -> DecomposeState:
         """Nothing asked, nothing seen."""
-        return TreeState(seed=self.first_seed(task))
+        python = task.language.strip().lower() in ("python", "python3", "py")
+        return DecomposeState(
+            seed=self.first_seed(task), divisible=python and bool(task.entry_point)
+        )
 
-    def ideas(self, state: TreeState) -> tuple[Idea, ...]:
+    def ideas(self, state: DecomposeState) -> tuple[Idea, ...]:
         """The next step of the newest decomposition; a new one when that is at its end."""
         group = max((one.group for one in state.made), default=-1)
         told = [one for one in state.seen if one.group == group and one.kind != "edit"]
@@ -73,14 +82,14 @@ class DecomposeThenSolve(TreeSearch[TreeState]):
         uses = (*chosen, *composed[-1:])
         return (Idea(kind="compose", parent=stubs.index, uses=uses, group=group),)
 
-    def _begin(self, state: TreeState, group: int) -> tuple[Idea, ...]:
+    def _begin(self, state: DecomposeState, group: int) -> tuple[Idea, ...]:
         """A new decomposition, unless they come to nothing here or too few samples are left."""
         if state.open:
             return ()
         made = [one.good for one in state.seen if one.kind == "decompose"]
         hopeless = len(made) >= self.own.tries and not any(made)
         left = self.n - state.paid
-        if hopeless or left < _LEAST:
+        if hopeless or left < _LEAST or not state.divisible:
             return (Idea(group=group),) * left
         return (Idea(kind="decompose", step=self.own.helpers, group=group),)
 

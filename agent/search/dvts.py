@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from pydantic import Field
 
-from agent.search.base import Seen, StrategyOptions
+from agent.search.base import StrategyOptions
 from agent.search.tree import (
     Idea,
     TreeOptions,
@@ -68,21 +68,23 @@ class Dvts(TreeSearch[TreeState]):
         if since == waves:
             return fresh
         tree = [one for one in nodes if one.index >= paid[since * own.expand]]
-        claimed = {self._goes_on_from(state, other) for other in range(own.groups)}
-        claimed.discard(self._goes_on_from(state, group))
+        claimed = _goes_on_from(state)
+        claimed.pop(group, None)
+        avoided = set(claimed.values())
         for node in ranked(one for one in tree if one.whole):
-            if node.behaviour not in claimed:
+            if node.behaviour not in avoided:
                 repair = Idea(kind="repair", parent=node.index, step=waves, group=group)
                 return (repair,) * own.expand
         return fresh
 
-    def _goes_on_from(self, state: TreeState, group: int) -> str:
-        """The behaviour that a group is repairing now, or did last; empty for fresh samples."""
-        newest: Seen | None = None
-        parents = [one.parent for one in state.made if one.group == group]
-        if parents and parents[-1] is not None:
-            newest = state.nodes[parents[-1]]
-        return newest.behaviour if newest is not None else ""
+
+def _goes_on_from(state: TreeState) -> dict[int, str]:
+    """The behaviour that each group is repairing now, or did last; none for fresh samples."""
+    newest = {one.group: one.parent for one in state.made if one.kind != "edit"}
+    nodes = state.nodes
+    return {
+        group: nodes[parent].behaviour for group, parent in newest.items() if parent is not None
+    }
 
 
 def build(options: StrategyOptions) -> Dvts:

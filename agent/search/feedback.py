@@ -7,11 +7,11 @@ cut and kept on few lines, but is otherwise passed on: it goes to the model that
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
+from agent.search.base import without_addresses
 from sandbox.outcome import Outcome
 from tasks.model import PublicTask, StdioCase, StdioTests
 from verifiers.verdict import TestResult, Verdict
@@ -31,7 +31,6 @@ _BREACHES = {
     Outcome.CRASH: "It crashed",
     Outcome.PROTOCOL: "It broke the conversation with its tests",
 }
-_AT = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 class Failure(BaseModel):
@@ -106,7 +105,7 @@ def feedback(task: PublicTask, verdict: Verdict) -> Feedback:
 def _reason(verdict: Verdict, failed: Sequence[TestResult]) -> str:
     """What goes before the tests; where they say all themselves, nothing."""
     if verdict.outcome in (Outcome.SYNTAX, Outcome.ERROR) and not verdict.tests:
-        return _cut(f"It can't be run: {_plain(verdict.detail)}", _LONGEST_VALUE)
+        return _cut(f"It can't be run: {without_addresses(verdict.detail)}", _LONGEST_VALUE)
     broken_at_import = next((test for test in failed if test.name == "import"), None)
     if broken_at_import is not None:
         failure = _failure(broken_at_import, {})
@@ -114,12 +113,12 @@ def _reason(verdict: Verdict, failed: Sequence[TestResult]) -> str:
         return "\n".join(lines)
     breach = _BREACHES.get(verdict.outcome)
     if breach is not None:
-        return _cut(f"{breach}: {_plain(verdict.detail)}", _LONGEST_VALUE)
+        return _cut(f"{breach}: {without_addresses(verdict.detail)}", _LONGEST_VALUE)
     return ""
 
 
 def _failure(test: TestResult, inputs: dict[str, StdioCase]) -> Failure:
-    head, *rest = _plain(test.detail).split("\n")
+    head, *rest = without_addresses(test.detail).split("\n")
     case = inputs.get(test.name)
     return Failure(
         test=_cut(_asked(case) if case is not None else test.name, _LONGEST_VALUE),
@@ -146,11 +145,6 @@ def _inputs(task: PublicTask) -> dict[str, StdioCase]:
 def _lines(failure: Failure) -> list[str]:
     head = f"- {failure.test}: {failure.detail or failure.outcome}"
     return [head, *(f"  {line}" for line in failure.trace)]
-
-
-def _plain(text: str) -> str:
-    """Without addresses, which differ from run to run, so that a replay asks the same."""
-    return _AT.sub("", text)
 
 
 def _cut(text: str, longest: int) -> str:

@@ -8,22 +8,23 @@ weakest step, unless told otherwise.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 from pydantic import Field
 
 from agent.proposals.parts import open_parts
 from agent.search.base import Seen, StrategyOptions
-from agent.search.rewards import GROWTH, Aggregate, aggregate
+from agent.search.rewards import GROWTH, Aggregate, monte_carlo_value
 from agent.search.tree import (
     Idea,
     TreeOptions,
     TreeSearch,
     TreeState,
-    ancestors,
     common,
     distinct,
     read_tree,
+    worth,
 )
 from tasks.model import PublicTask
 
@@ -35,11 +36,14 @@ class GrowOptions(TreeOptions):
         width: partial programs that are kept of a step (K).
         expand: continuations of each (M); the first step has `width` times as many.
         aggregate: how the rewards of the steps become one: `min`, `product`, `mean` or `last`.
+        rollouts: whole programs drawn from each partial one (K); the share that passes is then its
+            worth, in place of the steps' rewards. 0: none.
     """
 
     width: int = Field(default=2, ge=1)
     expand: int = Field(default=2, ge=1)
     aggregate: Aggregate = GROWTH
+    rollouts: int = Field(default=0, ge=0)
 
 
 class GrowState(TreeState):
@@ -65,30 +69,42 @@ class Grow(TreeSearch[GrowState]):
             return ()
         own = self.own
         group = max((one.group for one in state.seen), default=0)
-        beam = [one for one in state.seen if one.group == group]
+        made = [one for one in state.seen if one.group == group]
+        beam = [one for one in made if one.kind in ("step", "sample")]
         step = max((one.step for one in beam), default=-1) + 1
-        kept = self._kept(state, [one for one in beam if one.step == step - 1])
-        if step == 0 or step >= state.parts or not kept:
+        # of what was written of the last step at all
+        usable = [one for one in beam if one.step == step - 1 and not one.whole and one.left]
+        rolled = {one.parent for one in made if one.kind == "rollout"}
+        if own.rollouts and usable and not rolled & {one.index for one in usable}:
+            return tuple(
+                Idea(kind="rollout", parent=node.index, step=step, group=group)
+                for node in usable
+                for _ in range(own.rollouts)
+            )
+        if not usable:
             kind = "step" if state.parts > 1 else "sample"
-            first = Idea(kind=kind, group=group + bool(beam))
-            return (first,) * (own.width * own.expand)
+            return (Idea(kind=kind, group=group + bool(beam)),) * (own.width * own.expand)
         return tuple(
             Idea(kind="step", parent=node.index, step=step, group=group)
-            for node in kept
+            for node in self._kept(state, usable)
             for _ in range(own.expand)
         )
 
-    def _kept(self, state: GrowState, last: list[Seen]) -> list[Seen]:
-        """The best of the last step that got written at all, of different behaviours first."""
-        nodes = state.nodes
-        usable = [one for one in last if not one.whole and one.left]
+    def _kept(self, state: GrowState, usable: list[Seen]) -> list[Seen]:
+        """The best of them, of different behaviours first."""
+        nodes, own = state.nodes, self.own
+        passes: dict[int | None, list[bool]] = defaultdict(list)
+        for one in state.seen:
+            if one.kind == "rollout":
+                passes[one.parent].append(one.passed)
 
-        def worth(node: Seen) -> float:
-            chain = [one.reward for one in ancestors(nodes, node.index)]
-            return aggregate(chain, self.own.aggregate)
+        def value(node: Seen) -> float:
+            if own.rollouts and passes[node.index]:
+                return monte_carlo_value(passes[node.index])
+            return worth(nodes, node, own.aggregate)
 
-        ordered = sorted(usable, key=lambda one: (-worth(one), one.index))
-        return distinct(ordered)[: self.own.width]
+        ordered = sorted(usable, key=lambda one: (-value(one), one.index))
+        return distinct(ordered)[: own.width]
 
 
 def build(options: StrategyOptions) -> Grow:

@@ -68,7 +68,8 @@ class Mcts(TreeSearch[TreeState]):
         if self.own.rollouts:
             rolled = {one.parent for one in state.made if one.kind == "rollout"}
             for one in state.seen:
-                if _is_node(one) and not one.passed and one.whole and one.index not in rolled:
+                new = one.kind != "rollout" and one.index not in rolled
+                if new and one.whole and not one.passed:
                     return (Idea(kind="rollout", parent=one.index),) * self.own.rollouts
         parent = _Tree(state, self.own).place()
         return (Idea(kind="sample" if parent is None else "repair", parent=parent),)
@@ -88,27 +89,23 @@ class _Tree:
         for one in state.seen:
             if one.kind == "rollout":
                 rollouts[one.parent].append(one.passed)
-        for one in state.seen:
-            if _is_node(one):
-                drawn = rollouts[one.index]
-                full = bool(drawn) and len(drawn) >= own.rollouts
-                self._add(one, monte_carlo_value(drawn) if full else one.reward)
-        for proposal in state.open:
-            if _is_node(proposal):
-                self._add(proposal, 0.0)
+        # a child is always younger than its parent, so each is whole before it is handed up
+        for node in reversed(state.made):
+            if node.kind != "rollout":
+                drawn = rollouts.get(node.index, [])
+                valued = bool(drawn) and len(drawn) >= own.rollouts
+                reward = node.reward if isinstance(node, Seen) else 0.0
+                self._add(node, monte_carlo_value(drawn) if valued else reward)
 
     def _add(self, node: Seen | Proposal, value: float) -> None:
-        """Takes a node in and its value back to the root."""
-        self._children[node.parent].append(node.index)
-        self._paid[node.parent] += node.kind != "edit"
-        place: int | None = node.index
-        while True:
-            self._visits[place] += 1
-            self._values[place] += value
-            if place is None:
-                return
-            above = node.parent if place == node.index else self._nodes[place].parent
-            place = above
+        """Takes a node in, and all that it and those below it are worth up to its parent."""
+        index, above = node.index, node.parent
+        self._children[above].append(index)
+        self._paid[above] += node.kind != "edit"
+        self._visits[index] += 1
+        self._values[index] += value
+        self._visits[above] += self._visits[index]
+        self._values[above] += self._values[index]
 
     def place(self) -> int | None:
         """The node to repair next; `None` for a fresh idea."""
@@ -132,10 +129,6 @@ class _Tree:
         visits = self._visits[index]
         mean = self._values[index] / visits
         return mean + self._own.exploration * math.sqrt(math.log(self._visits[above]) / visits)
-
-
-def _is_node(one: Seen | Proposal) -> bool:
-    return one.kind != "rollout"
 
 
 def build(options: StrategyOptions) -> Mcts:

@@ -17,6 +17,7 @@ from pydantic import Field
 from agent.proposals.registry import kind_of
 from agent.search.base import Proposal, SearchState, Seen, StrategyOptions, _Frozen, seen
 from agent.search.options import OwnOptions, read_own
+from agent.search.rewards import Aggregate, aggregate
 from tasks.model import PublicTask
 from verifiers.verdict import Verdict
 
@@ -219,6 +220,11 @@ def ancestors(nodes: Mapping[int, Seen], index: int | None) -> list[Seen]:
 def depth(nodes: Mapping[int, Seen], index: int) -> int:
     """How many steps a node is below its root; a fresh sample has depth 0."""
     return len(ancestors(nodes, index)) - 1
+
+
+def worth(nodes: Mapping[int, Seen], node: Seen, how: Aggregate) -> float:
+    """The reward of the chain of steps that led to a node."""
+    return aggregate([one.reward for one in ancestors(nodes, node.index)], how)
 
 
 def ranked(found: Iterable[Seen]) -> list[Seen]:

@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import ast
 import linecache
+import marshal
 import operator
 import reprlib
+import types
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from .handles import same
+from .prompt import used_names
+
 _RECORDER = "__regreen_recorder__"
 _ERROR = "__regreen_error__"
-_MADE = "_made_by_regreen"
 _UNGUARDED = (
     ast.Return,
     ast.Global,
@@ -29,6 +33,7 @@ _UNGUARDED = (
     ast.ClassDef,
 )
 _TEXT_LIMIT = 400
+_NO_WORD = (0, 0)
 _SIDE_LIMIT = 300
 
 _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
@@ -38,8 +43,8 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "<=": operator.le,
     ">": operator.gt,
     ">=": operator.ge,
-    "is": operator.is_,
-    "is not": operator.is_not,
+    "is": same,
+    "is not": lambda left, right: not same(left, right),
     "in": lambda left, right: left in right,
     "not in": lambda left, right: left not in right,
 }
@@ -59,9 +64,11 @@ class Place:
 
     line: int
     text: str
-    tainted: bool
+    tainted: bool = False
     runs: int = 0
     consulted: bool = False
+    vouched: bool | None = None
+    """Whether each time it rested on nothing but the word of the candidate's own objects."""
     outcome: str = ""
     detail: str = ""
 
@@ -85,14 +92,16 @@ class Recorder:
     places: list[Place] = field(default_factory=list)
     errors: list[tuple[int, str, str]] = field(default_factory=list)
     """Statements that raised, as line, outcome and detail."""
-    _before: list[int] = field(default_factory=list)
+    word: Callable[[], tuple[int, int]] | None = None
+    """How often an object's word was taken, and how many values arrived; in tests of a class."""
+    _before: list[tuple[int, tuple[int, int]]] = field(default_factory=list)
     _sides: tuple[str, Any, Any] | None = None
 
     def begin(self, number: int) -> None:
         """An assertion is about to be evaluated."""
         self.places[number].runs += 1
         self._sides = None
-        self._before.append(self.calls())
+        self._before.append((self.calls(), self.word() if self.word else _NO_WORD))
 
     def compare(self, sign: str, left: Any, right: Any) -> Any:
         """Compares as the assertion would, and keeps both sides for the message."""
@@ -102,13 +111,13 @@ class Recorder:
     def passed(self, number: int) -> None:
         """It held."""
         place = self.places[number]
-        place.consulted |= self.calls() > self._before.pop()
+        self._note(place)
         place.outcome = place.outcome or "passed"
 
     def failed(self, number: int, error: BaseException) -> None:
         """It didn't hold, or could not be evaluated."""
         place = self.places[number]
-        place.consulted |= self.calls() > self._before.pop()
+        self._note(place)
         sides, self._sides = self._sides, None
         if place.outcome not in ("", "passed"):
             return
@@ -117,51 +126,73 @@ class Recorder:
             sign, left, right = sides
             place.detail = f"got {_short(left)}, expected {_WORDS[sign]}{_short(right)}"
 
+    def _note(self, place: Place) -> None:
+        calls, (claims, told) = self._before.pop()
+        place.consulted |= self.calls() > calls
+        if self.word is not None:
+            now_claims, now_told = self.word()
+            vouched = now_claims > claims and now_told == told
+            place.vouched = vouched and place.vouched is not False
+
     def raised(self, line: int, error: BaseException) -> None:
         """A statement that is no assertion raised."""
         self.errors.append((line, *self.explain(error)))
 
 
-class _Rewriter(ast.NodeTransformer):
-    """Replaces each `assert` by a recorded check, and guards the statements beside it."""
+class _Rewriter:
+    """Replaces each `assert` by a recorded check, and guards the statements beside it.
 
-    def __init__(
-        self, source: str, recorder: Recorder, tainted: frozenset[str], check: str | None
-    ) -> None:
+    Only statements are visited: no expression holds an `assert`, and most of a tree is expressions.
+    """
+
+    def __init__(self, source: str, check: str | None) -> None:
         self._lines = source.split("\n")
-        self._recorder = recorder
-        self._tainted = tainted
         self._check = check
+        self.places: list[tuple[int, str]] = []
+        self.tests: list[ast.expr] = []
 
-    def rewrite(self, tree: ast.Module) -> ast.Module:
+    def rewrite(self, tree: ast.Module) -> None:
         """The whole file; the check function's own statements are guarded one by one."""
         for statement in tree.body:
             if isinstance(statement, ast.FunctionDef) and statement.name == self._check:
-                statement.body = self._guarded(statement.body)
-        tree.body = self._guarded(tree.body)
-        return ast.fix_missing_locations(tree)
+                self._block(statement.body, guard=True)
+            else:
+                self._within(statement)
+        self._block(tree.body, guard=True, inside=False)
 
-    def _guarded(self, body: list[ast.stmt]) -> list[ast.stmt]:
-        return [_guard(self.visit(statement)) for statement in body]
+    def _block(self, body: list[ast.stmt], *, guard: bool = False, inside: bool = True) -> None:
+        for place, statement in enumerate(body):
+            if isinstance(statement, ast.Assert):
+                body[place] = self._recorded(statement)
+                continue
+            if inside:
+                self._within(statement)
+            if guard and not _stays(statement):
+                told = _tell("raised", statement.lineno, statement, caught=True)
+                body[place] = _attempt(statement, [statement], caught=told, otherwise=[])
 
-    def visit_Assert(self, node: ast.Assert) -> ast.stmt:
-        number = len(self._recorder.places)
-        self._recorder.places.append(
-            Place(
-                line=node.lineno,
-                text=self._text(node.test),
-                tainted=_mentions(node.test, self._tainted),
-            )
-        )
+    def _within(self, statement: ast.stmt) -> None:
+        """The blocks that a compound statement has."""
+        for name in ("body", "orelse", "finalbody"):
+            block = getattr(statement, name, None)
+            if block:
+                self._block(block)
+        for part in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
+            self._block(part.body)
+
+    def _recorded(self, node: ast.Assert) -> ast.stmt:
+        number = len(self.places)
         test = node.test
+        self.places.append((node.lineno, self._text(test)))
+        self.tests.append(test)
         if isinstance(test, ast.Compare) and len(test.ops) == 1:
-            sign = _SIGNS[type(test.ops[0])]
-            node.test = _call("compare", [ast.Constant(sign), test.left, test.comparators[0]])
+            sign = ast.Constant(_SIGNS[type(test.ops[0])], **_at(node))
+            node.test = _call("compare", [sign, test.left, test.comparators[0]], node)
         return _attempt(
             node,
-            [_tell("begin", number), node],
-            caught=_tell("failed", number, caught=True),
-            otherwise=[_tell("passed", number)],
+            [_tell("begin", number, node), node],
+            caught=_tell("failed", number, node, caught=True),
+            otherwise=[_tell("passed", number, node)],
         )
 
     def _text(self, node: ast.expr) -> str:
@@ -173,40 +204,44 @@ class _Rewriter(ast.NodeTransformer):
             text = ast.unparse(node)
         return " ".join(text.split())[:_TEXT_LIMIT]
 
-    def visit_Try(self, node: ast.Try) -> ast.stmt:
-        # a check that was made already is left as it is
-        return node if hasattr(node, _MADE) else self.generic_visit(node)  # type: ignore[return-value]
 
-
-def _guard(node: ast.stmt) -> ast.stmt:
-    if isinstance(node, _UNGUARDED) or hasattr(node, _MADE):
-        return node
+def _stays(node: ast.stmt) -> bool:
+    """Whether a statement can't fail, or has to stand where it stands."""
     if isinstance(node, ast.ImportFrom) and node.module == "__future__":
-        return node
-    return _attempt(node, [node], caught=_tell("raised", node.lineno, caught=True), otherwise=[])
+        return True
+    return isinstance(node, _UNGUARDED)
+
+
+def _at(node: ast.stmt) -> dict[str, Any]:
+    """The place of a node, for those that are made in its stead."""
+    return {
+        "lineno": node.lineno,
+        "col_offset": node.col_offset,
+        "end_lineno": node.end_lineno,
+        "end_col_offset": node.end_col_offset,
+    }
 
 
 def _attempt(
     place: ast.stmt, body: list[ast.stmt], *, caught: ast.stmt, otherwise: list[ast.stmt]
 ) -> ast.Try:
-    handler = ast.ExceptHandler(
-        type=ast.Name("BaseException", ast.Load()), name=_ERROR, body=[caught]
-    )
-    made = ast.Try(body=body, handlers=[handler], orelse=otherwise, finalbody=[])
-    setattr(made, _MADE, True)
-    return ast.copy_location(made, place)
+    at = _at(place)
+    everything = ast.Name("BaseException", ast.Load(), **at)
+    handler = ast.ExceptHandler(type=everything, name=_ERROR, body=[caught], **at)
+    return ast.Try(body=body, handlers=[handler], orelse=otherwise, finalbody=[], **at)
 
 
-def _tell(method: str, number: int, *, caught: bool = False) -> ast.stmt:
-    arguments: list[ast.expr] = [ast.Constant(number)]
+def _tell(method: str, number: int, place: ast.stmt, *, caught: bool = False) -> ast.stmt:
+    arguments: list[ast.expr] = [ast.Constant(number, **_at(place))]
     if caught:
-        arguments.append(ast.Name(_ERROR, ast.Load()))
-    return ast.Expr(_call(method, arguments))
+        arguments.append(ast.Name(_ERROR, ast.Load(), **_at(place)))
+    return ast.Expr(_call(method, arguments, place), **_at(place))
 
 
-def _call(method: str, arguments: list[ast.expr]) -> ast.Call:
-    target = ast.Attribute(ast.Name(_RECORDER, ast.Load()), method, ast.Load())
-    return ast.Call(target, arguments, [])
+def _call(method: str, arguments: list[ast.expr], place: ast.stmt) -> ast.Call:
+    at = _at(place)
+    recorder = ast.Name(_RECORDER, ast.Load(), **at)
+    return ast.Call(ast.Attribute(recorder, method, ast.Load(), **at), arguments, [], **at)
 
 
 def _mentions(node: ast.AST, names: frozenset[str]) -> bool:
@@ -219,6 +254,30 @@ def _short(value: object) -> str:
     except BaseException as error:
         return f"<{type(value).__name__} whose repr raises {type(error).__name__}>"
     return text if len(text) <= _SIDE_LIMIT else reprlib.repr(value)[:_SIDE_LIMIT]
+
+
+def unbound(source: str) -> list[str]:
+    """Names that tests use and nowhere bind, so that they must come from elsewhere."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return []
+    used, bound = [], set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            if isinstance(node.ctx, ast.Load):
+                used.append(node.id)
+            else:
+                bound.add(node.id)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            bound.add(node.name)
+        elif isinstance(node, ast.arg):
+            bound.add(node.arg)
+        elif isinstance(node, ast.alias):
+            bound.add((node.asname or node.name).partition(".")[0])
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            bound.add(node.name)
+    return [name for name in dict.fromkeys(used) if name not in bound]
 
 
 def taint(
@@ -257,34 +316,80 @@ def taint(
             return frozen
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Tests ready to run.
+
+    Attributes:
+        code: of the rewritten source.
+        places: line and text of each `assert`, in the order of their numbers.
+    """
+
+    code: types.CodeType
+    places: list[tuple[int, str]]
+
+    def dump(self) -> bytes:
+        """For `load`, by the same Python."""
+        return marshal.dumps((self.code, self.places))
+
+    @staticmethod
+    def load(data: bytes) -> Prepared:
+        """What `dump` made. Only from those who may decide over these very tests."""
+        return Prepared(*marshal.loads(data))
+
+
+def prepare(
+    source: str,
+    filename: str,
+    *,
+    function: str | None,
+    change: Callable[[ast.Module], ast.Module] | None = None,
+) -> Prepared:
+    """Rewrites and compiles tests, which is all of their cost that doesn't depend on a candidate.
+
+    Args:
+        source: of the tests.
+        filename: for tracebacks.
+        function: the check function, if there is one.
+        change: applied to the syntax tree first.
+
+    Raises:
+        SyntaxError: the tests are no Python.
+    """
+    tree = ast.parse(source, filename)
+    if change is not None:
+        tree = change(tree)
+    rewriter = _Rewriter(source, function)
+    rewriter.rewrite(tree)
+    return Prepared(compile(tree, filename, "exec", dont_inherit=True), rewriter.places)
+
+
 def run(
+    prepared: Prepared,
     source: str,
     filename: str,
     *,
     function: str | None,
     candidate: Any,
     entry_names: Iterable[str],
-    namespace: dict[str, Any],
+    namespace: Callable[[set[str]], dict[str, Any]],
     recorder: Recorder,
     mutates: bool = False,
 ) -> None:
-    """Runs the tests; what became of them is in the recorder afterwards.
-
-    Raises:
-        SyntaxError: the tests are no Python.
-    """
-    tree = ast.parse(source, filename)
+    """Runs prepared tests; what became of them is in the recorder afterwards."""
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-    sources = set(entry_names)
-    if function is not None:
-        for node in tree.body:
-            if isinstance(node, ast.FunctionDef) and node.name == function and node.args.args:
-                sources.add(node.args.args[0].arg)
-    tainted = taint(tree, sources, through_arguments=mutates)
-    rewriter = _Rewriter(source, recorder, tainted, function)
-    code = compile(rewriter.rewrite(tree), filename, "exec", dont_inherit=True)
-    namespace[_RECORDER] = recorder
-    exec(code, namespace)
+    recorder.places = [Place(line, text) for line, text in prepared.places]
+    names = namespace(used_names(prepared.code))
+    names[_RECORDER] = recorder
+    exec(prepared.code, names)
+    _check(function, candidate, names, recorder)
+    if not all(place.consulted for place in recorder.places):
+        _settle_taint(source, function, entry_names, recorder, mutates=mutates)
+
+
+def _check(
+    function: str | None, candidate: Any, namespace: dict[str, Any], recorder: Recorder
+) -> None:
     if function is None:
         return
     check = namespace.get(function)
@@ -295,3 +400,24 @@ def run(
         check(candidate)
     except BaseException as error:
         recorder.raised(0, error)
+
+
+def _settle_taint(
+    source: str,
+    function: str | None,
+    entry_names: Iterable[str],
+    recorder: Recorder,
+    *,
+    mutates: bool,
+) -> None:
+    """Says of the assertions that called nobody whether they name what came from the candidate."""
+    tree = ast.parse(source)
+    sources = set(entry_names)
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == function and node.args.args:
+            sources.add(node.args.args[0].arg)
+    tainted = taint(tree, sources, through_arguments=mutates)
+    rewriter = _Rewriter(source, function)
+    rewriter.rewrite(tree)
+    for place, test in zip(recorder.places, rewriter.tests, strict=True):
+        place.tainted = _mentions(test, tainted)

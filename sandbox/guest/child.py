@@ -13,62 +13,21 @@ from __future__ import annotations
 import builtins
 import collections
 import enum
-import inspect
 import linecache
-import operator
 import socket
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
-from . import wire
+from . import borrowed, buffers, describe, wire
+from .operations import OPERATIONS
 
-_TRACEBACK_LINES = 12
 _TEXT_LIMIT = 2000
+_ATTRIBUTES = 50
+_CAUSES = 5
 
 _COMPARISONS = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__")
-
-OPERATIONS: dict[str, Callable[..., Any]] = {
-    "getattr": getattr,
-    "setattr": setattr,
-    "delattr": delattr,
-    "getitem": operator.getitem,
-    "setitem": operator.setitem,
-    "delitem": operator.delitem,
-    "contains": operator.contains,
-    "len": len,
-    "iter": iter,
-    "next": next,
-    "reversed": reversed,
-    "bool": bool,
-    "str": str,
-    "repr": repr,
-    "hash": hash,
-    "format": format,
-    "int": int,
-    "float": float,
-    "complex": complex,
-    "index": operator.index,
-    "bytes": bytes,
-    "round": round,
-    "dir": dir,
-    "isinstance": isinstance,
-    "issubclass": issubclass,
-    "divmod": divmod,
-    "enter": lambda manager: type(manager).__enter__(manager),
-    "exit": lambda manager, *error: type(manager).__exit__(manager, *error),
-    **{
-        name: getattr(operator, name)
-        for name in (
-            "eq", "ne", "lt", "le", "gt", "ge", "add", "sub", "mul", "truediv", "floordiv", "mod",
-            "pow", "matmul", "and_", "or_", "xor", "lshift", "rshift", "neg", "pos", "abs",
-            "invert", "iadd", "isub", "imul", "itruediv", "ifloordiv", "imod", "ipow", "imatmul",
-            "iand", "ior", "ixor", "ilshift", "irshift",
-        )
-    },
-}  # fmt: skip
-"""What can be done to an object that stays here, by the name that the judge uses."""
 
 
 class Session:
@@ -76,6 +35,7 @@ class Session:
 
     def __init__(self, sock: socket.socket, *, handles: bool, reply_bytes: int) -> None:
         self._sock = sock
+        self._reader = wire.Reader(sock)
         self._handles_allowed = handles
         self._reply_bytes = reply_bytes
         self._objects: dict[int, Any] = {}
@@ -87,10 +47,20 @@ class Session:
                 "g": lambda name: getattr(self._module, name),
                 "T": lambda name: getattr(builtins, name),
                 "F": self._callback,
-                "I": self._iterator,
+                "I": lambda number: borrowed.iterate(lambda: self._back(number, "next")),
+                "O": self._borrow,
+                "X": lambda body: self._errors.make(body, self._decode.sequence(body[2])),
+                "Y": lambda classes: self._errors.kind(classes),
+                "N": buffers.numpy_array,
+                "P": buffers.element_type,
+                "A": lambda body: _ready(self._decode(body)),
             }
         )
         self._module: types.ModuleType | None = None
+        self._errors = borrowed.Errors()
+        self._borrowed: dict[int, Any] = {}
+        self._numbers: dict[int, int] = {}
+        self._runner: Any = None
 
     def run(self, program: str, module_name: str, filename: str) -> None:
         """Executes the program as a module and reports that it is ready, or how it failed."""
@@ -109,7 +79,7 @@ class Session:
     def serve(self) -> None:
         """Answers calls until the judge hangs up."""
         while True:
-            message = wire.receive(self._sock)
+            message = self._reader.receive()
             if message is None:
                 return
             self._answer(message)
@@ -120,14 +90,22 @@ class Session:
             target = self._decode(message["t"])
             arguments = [self._decode(item) for item in message["a"]]
             named = {key: self._decode(item) for key, item in message["k"].items()}
-            if message["o"] == "call":
+            operation = message["o"]
+            awaited = False
+            if operation == "call":
                 result = target(*arguments, **named)
+                awaited = isinstance(result, types.CoroutineType)
+            elif operation == "describe":
+                result = self._describe(target)
+            elif operation == "name":
+                reply = {"r": call, "v": self._name(arguments[0])}
+                self._send(reply)
+                return
             else:
-                result = OPERATIONS[message["o"]](target, *arguments, **named)
-            if inspect.iscoroutine(result):
-                import asyncio
-
-                reply = {"r": call, "v": {"A": self._encode(asyncio.run(result))}}
+                result = OPERATIONS[operation](target, *arguments, **named)
+                awaited = operation in ("anext", "aenter", "aexit")
+            if awaited:
+                reply = {"r": call, "v": {"A": self._awaited(result)}}
             else:
                 reply = {"r": call, "v": self._encode(result)}
             if message["m"]:
@@ -146,13 +124,54 @@ class Session:
             frame = wire.dump({"r": reply["r"], "x": self._exception(long, "oversized")})
         self._sock.sendall(frame)
 
+    def _awaited(self, awaitable: Any) -> list[Any]:
+        """What came of an awaitable: its value, or what it raised."""
+        import asyncio
+
+        if self._runner is None:
+            self._runner = asyncio.Runner()  # one loop for all, to which locks and queues belong
+
+        async def wait() -> Any:
+            return await awaitable
+
+        try:
+            return ["v", self._encode(self._runner.run(wait()))]
+        except Exception as error:
+            return ["x", self._exception(error)]
+
+    def _describe(self, kind: type) -> dict[str, Any]:
+        for base in kind.__mro__:
+            self._objects[id(base)] = base
+        return describe.describe(kind)
+
+    def _name(self, name: str) -> object:
+        """What a name of the module is: none for a function, else whether class or value."""
+        value = getattr(self._module, name)
+        if isinstance(value, type):
+            return {"t": ["class", self._encode(value)]}
+        if callable(value):
+            return None
+        return {"t": ["value", self._encode(value)]}
+
     def _other(self, value: object) -> object:
         """Encodes what has no tag of its own: a plain value in disguise, an iterator, a handle."""
+        own = borrowed.number_of(value) or self._numbers.get(id(value), 0)
+        if own:
+            return {"L": own}
+        array = buffers.encode(value)
+        if array is not None:
+            return array
         if self._handles_allowed:
             return self._handle(value)
-        if isinstance(value, Iterator):
+        what = _iterator_kind(value)
+        if what:
             self._objects[id(value)] = value
-            return {"I": id(value)}
+            return {"I": [id(value), what]}
+        if isinstance(value, type):
+            if issubclass(value, Exception) and describe.is_own(value):
+                self._objects[id(value)] = value
+                return {"C": id(value)}
+            return {"u": "type"}
         try:
             return self._encode(wire.plain(value))
         except TypeError:
@@ -161,57 +180,75 @@ class Session:
     def _handle(self, value: object) -> object:
         number = id(value)
         self._objects[number] = value  # kept, so that the number stays its own
-        if isinstance(value, type) and issubclass(value, Exception):
-            if value.__module__ == "builtins":
-                return {"T": value.__name__}
-            return {"E": _classes(value)}
-        handle = [number, type(value).__name__[:100], callable(value)]
+        if isinstance(value, type):
+            name = value.__name__
+            if value.__module__ == "builtins" and getattr(builtins, name, None) is value:
+                return {"T": name}
+            return {"C": number}
+        if isinstance(value, Exception):
+            return {"X": self._exception(value)}
+        handle = self._handle_body(value)
         if _is_dressed(value):
             handle.append(self._encode(wire.plain(value)))
         return {"h": handle}
 
+    def _handle_body(self, value: object) -> list[Any]:
+        self._objects[id(value)] = value
+        self._objects[id(type(value))] = type(value)
+        return [id(value), id(type(value))]
+
     def _object(self, number: Any) -> Any:
         return self._objects[number]
 
+    def _borrow(self, body: Any) -> Any:
+        number, name, special = body
+        if number not in self._borrowed:
+            self._borrowed[number] = borrowed.borrow(self._operate, number, name, special)
+        return self._borrowed[number]
+
     def _callback(self, number: Any) -> Callable[..., Any]:
-        def callback(*arguments: Any, **named: Any) -> Any:
-            self._callbacks += 1
-            call = self._callbacks
-            self._send(
-                {
-                    "b": call,
-                    "r": -1,
-                    "f": number,
-                    "a": [self._encode(item) for item in arguments],
-                    "k": {key: self._encode(item) for key, item in named.items()},
-                }
-            )
-            while True:
-                reply = wire.receive(self._sock)
-                if reply is None:
-                    raise SystemExit
-                if "c" in reply:  # the callback itself calls the candidate
-                    self._answer(reply)
-                    continue
-                if "x" in reply:
-                    kind = getattr(builtins, reply["x"][0], Exception)
-                    raise kind(*self._decode(reply["x"][1]))
-                return self._decode(reply["v"])
+        if number not in self._borrowed:
 
-        return callback
+            def callback(*arguments: Any, **named: Any) -> Any:
+                return self._operate(number, "call", arguments, named)
 
-    def _iterator(self, number: Any) -> Iterator[Any]:
-        advance = self._callback(number)
+            self._borrowed[number] = callback
+            self._numbers[id(callback)] = number
+        found: Callable[..., Any] = self._borrowed[number]
+        return found
+
+    def _back(self, number: int, operation: str) -> Any:
+        return self._operate(number, operation, (), {})
+
+    def _operate(
+        self, number: int, operation: str, arguments: tuple[Any, ...], named: dict[str, Any]
+    ) -> Any:
+        """Has the judge do something with a thing of the test's."""
+        self._callbacks += 1
+        self._send(
+            {
+                "b": self._callbacks,
+                "r": -1,
+                "f": number,
+                "o": operation,
+                "a": [self._encode(item) for item in arguments],
+                "k": {key: self._encode(item) for key, item in named.items()},
+            }
+        )
         while True:
-            try:
-                item = advance()
-            except StopIteration:
-                return
-            yield item
+            reply = self._reader.receive()
+            if reply is None:
+                raise SystemExit
+            if "c" in reply:  # the callback itself calls the candidate
+                self._answer(reply)
+                continue
+            if "x" in reply:
+                raise self._decode(reply["x"])
+            return self._decode(reply["v"])
 
-    def _exception(self, error: BaseException, name: str = "") -> list[Any]:
+    def _exception(self, error: BaseException, name: str = "", depth: int = 0) -> list[Any]:
         """An exception as names of its classes, its arguments, its text and its traceback."""
-        classes = _classes(type(error))
+        classes = describe.classes(type(error))
         try:
             arguments = [self._encode(item) for item in error.args]
             if any(isinstance(item, dict) and ("u" in item or "h" in item) for item in arguments):
@@ -224,22 +261,58 @@ class Session:
             text = ""
         number = getattr(error, "errno", None)
         handle = 0
-        if self._handles_allowed and isinstance(error, Exception):
-            handle = id(error)
-            self._objects[handle] = error
+        if isinstance(error, Exception):
+            for kind in type(error).__mro__:
+                self._objects[id(kind)] = kind
+            if self._handles_allowed:
+                handle = id(error)
+                self._objects[handle] = error
         return [
-            [[name, 0], *classes] if name else classes,
+            [[name, 0, ""], *classes] if name else classes,
             arguments,
             text,
-            _trace(error),
+            describe.trace(error),
             number if type(number) is int else None,
             handle,
+            self._more(error, depth),
         ]
 
+    def _more(self, error: BaseException, depth: int) -> dict[str, Any]:
+        """What else an exception has: the test's own number, attributes, where it came from."""
+        more: dict[str, Any] = {"d": {}, "from": None, "in": None}
+        own = self._errors.number(error)
+        if own:
+            more["own"] = own
+        elif kind := self._errors.number(type(error)):
+            more["kind"] = kind
+        if not isinstance(error, Exception):
+            return more
+        for name, value in list(vars(error).items())[:_ATTRIBUTES]:
+            try:
+                told = self._encode(value)
+            except BaseException:
+                continue
+            if type(name) is str and "u" not in (told if isinstance(told, dict) else ()):
+                more["d"][name] = told
+        if depth < _CAUSES:
+            if error.__cause__ is not None:
+                more["from"] = self._exception(error.__cause__, depth=depth + 1)
+            elif error.__context__ is not None and not error.__suppress_context__:
+                more["in"] = self._exception(error.__context__, depth=depth + 1)
+        return more
 
-def _classes(kind: type) -> list[list[Any]]:
-    """An exception class and its bases, by name and number."""
-    return [[cls.__name__[:100], id(cls)] for cls in kind.__mro__ if cls is not object][:20]
+
+async def _ready(value: Any) -> Any:
+    """What a coroutine of the test's returned."""
+    return value
+
+
+def _iterator_kind(value: object) -> str:
+    if isinstance(value, types.GeneratorType):
+        return "generator"
+    if isinstance(value, Iterator):
+        return "iterator"
+    return "async" if isinstance(value, AsyncIterator) else ""
 
 
 def _is_dressed(value: object) -> bool:
@@ -256,26 +329,8 @@ def _is_dressed(value: object) -> bool:
     return dressed and all(getattr(kind, name) is getattr(base, name) for name in _COMPARISONS)
 
 
-def _trace(error: BaseException) -> list[str]:
-    """The candidate's own lines of a traceback, innermost last."""
-    lines: list[str] = []
-    step = error.__traceback__
-    while step is not None and len(lines) < 200:
-        code = step.tb_frame.f_code
-        if not code.co_filename.startswith("<regreen>"):
-            source = linecache.getline(code.co_filename, step.tb_lineno).strip()
-            lines.append(f"line {step.tb_lineno}, in {code.co_name}: {source}"[:300])
-        step = step.tb_next
-    if isinstance(error, SyntaxError):
-        lines.append(f"line {error.lineno}: {error.msg}"[:300])
-    return lines[-_TRACEBACK_LINES:]
-
-
 def answer(sock: socket.socket, job: dict[str, Any]) -> None:
     """The child's main function: run the program, serve its functions, and end."""
-    for stream in (sys.stdout, sys.stderr):
-        # what it printed is wanted even where it is killed
-        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     session = Session(
         sock, handles=job["kind"] == "class", reply_bytes=int(job["limits"]["reply_bytes"])
     )

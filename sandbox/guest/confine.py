@@ -1,4 +1,4 @@
-"""Starts a locked-down child for one program, and sees to it that nothing of it remains.
+"""Starts a locked-down child for one run, and sees to it that nothing of it remains.
 
 Three ways to tell programs apart, by what the machine grants:
 
@@ -9,20 +9,20 @@ Three ways to tell programs apart, by what the machine grants:
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]
 import contextlib
 import gc
 import itertools
+import mmap
 import os
 import signal
 import stat
-import traceback
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import NoReturn
 
 from . import kernel, lockdown
-from .lockdown import Rlimits
+from .limits import inodes
 
 UID_SPAN = 20_000
 """User ids that one server may use before it has to be replaced."""
@@ -35,18 +35,38 @@ _ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 _KILL_ROUNDS = 50
+_TICKS, _TICK_SECONDS = 100, 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Furnishing:
+    """What one child finds in its folder, in place of an empty folder that is all its own.
+
+    Attributes:
+        fill: puts it there, in the child, before that gives up its identity; called with the
+            folder and the user id that the child will have.
+        read: paths that the child may read besides.
+        write: paths that it may write to, in place of its folder.
+    """
+
+    fill: Callable[[str, int], None]
+    read: tuple[str, ...]
+    write: tuple[str, ...]
 
 
 @dataclass(slots=True)
 class Confinement:
-    """How this server confines its children.
+    """How this server confines what it runs.
+
+    A process that waits in a slot calls `plan` and `settle` once and then `fork` for each run: what
+    all runs of a slot give up alike is given up ahead of them, where the identity allows it.
 
     Attributes:
         identity: `uids`, `userns` or `plain`; see the module's docstring.
         uid_base: first user id of this server's range (`uids` only).
         slot_root: folder with one folder for each slot.
-        read: paths that children may read and execute from.
-        listed: folders of which children may read the list of names only.
+        read: paths that programs may read and execute from.
+        listed: folders of which programs may read the list of names only.
         layers: which of `lockdown.LAYERS` to apply.
         scratch_bytes: size of a slot's file system where this server mounts it itself.
     """
@@ -59,25 +79,33 @@ class Confinement:
     scratch_bytes: int = 64 << 20
     listed: tuple[str, ...] = ()
     _uids_used: int = 0
-    _rulesets: dict[int, int] = field(default_factory=dict)
+    _folder: str = ""
+    _ruleset: int | None = None
+    _restricted: bool = False
+    _is_furnished: bool = False
     _filter: bytes = b""
     _pid_namespace: int = -1
-    _first: dict[int, int] = field(default_factory=dict)
-    """Child to the first process of its namespace (`userns` only)."""
+    _has_first: bool = False
+    """Whether the server is the first process of its namespace, whose end ends all the others."""
 
     def prepare(self) -> None:
-        """Builds once what every child needs. Call it before the first fork."""
+        """Builds once what every slot needs. Call it before the first of them."""
         self._filter = lockdown.seccomp_program()
+        self._has_first = os.getpid() == 1
         os.environ.clear()
         os.environ.update(_ENVIRONMENT)
         if self.identity == "userns":
             self._pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-        with contextlib.suppress(OSError):
-            kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+        adopt_orphans()
 
     def slot_folder(self, slot: int) -> str:
         """Where the slot's program may write."""
         return f"{self.slot_root}/{slot}"
+
+    @property
+    def folder(self) -> str:
+        """Where the runs of this process may write."""
+        return self._folder
 
     def next_uid(self) -> int:
         """A user id that no earlier run of this server had; 0 where ids can't be switched.
@@ -92,25 +120,76 @@ class Confinement:
         self._uids_used += 1
         return self.uid_base + self._uids_used
 
-    def fork(
-        self,
-        slot: int,
-        uid: int,
-        limits: Rlimits,
-        keep: Iterable[int],
-        stdio: tuple[int, int, int],
-        body: Callable[[], None],
-    ) -> int:
-        """Forks a child that locks itself down and then runs `body`.
+    def plan(self, slot: int, *, furnished: bool = False) -> None:
+        """Says which slot this process will wait in.
 
         Args:
-            slot: whose folder the child may write to.
+            slot: its number.
+            furnished: whether its runs find something in their folder; see `Furnishing`.
+        """
+        self._folder = self.slot_folder(slot)
+        self._is_furnished = furnished
+
+    def settle(self) -> None:
+        """Gives up what the runs of this process need not have.
+
+        With a user id for each run, the layers of the lock-down are put on this process and all
+        runs inherit them: that saves each run a third of its start. Otherwise a run has yet to
+        make namespaces, its limits depend on what /proc says, or its folder has to be furnished,
+        and it locks itself down.
+
+        Raises:
+            OSError: a layer can't be had.
+        """
+        adopt_orphans()
+        os.environ["HOME"] = os.environ["TMPDIR"] = self._folder
+        os.umask(0o077)
+        lockdown.forbid_leftovers()
+        if self.identity == "userns":
+            return
+        os.chdir(self._folder)
+        if self.identity == "uids":
+            os.setgroups([])
+        if not self._is_furnished:
+            self._make_ruleset(self.read, (self._folder,))
+        if self.identity == "uids" and not self._is_furnished:
+            self._restrict()
+            self._restricted = True
+
+    def _make_ruleset(self, read: tuple[str, ...], write: tuple[str, ...]) -> None:
+        if "landlock" in self.layers:
+            self._ruleset = lockdown.landlock_ruleset(read, write, self.listed)
+
+    def _restrict(self) -> None:
+        lockdown.restrict(self._ruleset, self._filter, self.layers)
+        if self._ruleset is not None:
+            os.close(self._ruleset)
+            self._ruleset = None
+
+    def fork(
+        self,
+        uid: int,
+        limits: Sequence[int],
+        keep: list[int],
+        stdio: tuple[int, int, int],
+        body: Callable[[bytes, list[int]], None],
+        text: bytes = b"",
+        *,
+        page: mmap.mmap | None = None,
+        furnishing: Furnishing | None = None,
+    ) -> int:
+        """Forks a locked-down child that runs `body(text, keep)`. Call `settle` first.
+
+        Args:
             uid: from `next_uid`.
-            limits: put on the child before `body`.
+            limits: put on the child before `body`, as `Rlimits.amounts` gives them.
             keep: descriptors that stay open in the child, besides `stdio`.
             stdio: descriptors to become 0, 1 and 2; -1 for /dev/null, opened for this child alone:
                 who shares an open file shares its flags, too.
             body: runs locked down; the child ends with status 0 when it returns.
+            text: for `body`.
+            page: shared memory that the child must not have.
+            furnishing: of the child's folder; empty and writable if not given.
 
         Returns:
             The child's process id.
@@ -119,18 +198,23 @@ class Confinement:
             OSError: no process could be had.
         """
         if self.identity == "plain":
-            limits = replace(limits, processes=limits.processes + _tasks_of_this_user())
+            cpu, memory, processes, *others = limits
+            limits = (cpu, memory, processes + _tasks_of_this_user(), *others)
         pid = self._fork_namespaced() if self.identity == "userns" else os.fork()
         if pid:
             return pid
         status = 70
         try:
-            self._enter(slot, uid, limits, keep, stdio)
+            if page is not None:
+                page.close()
+            self._enter(uid, limits, keep, stdio, furnishing)
             status = 71
-            body()
+            body(text, keep)
             status = 0
         except BaseException:
             with contextlib.suppress(BaseException):
+                import traceback
+
                 os.write(2, traceback.format_exc()[-2000:].encode("utf-8", "replace"))
         finally:
             os._exit(status)
@@ -158,57 +242,53 @@ class Confinement:
             kernel.setns(self._pid_namespace, kernel.CLONE_NEWPID)
             raise
         kernel.setns(self._pid_namespace, kernel.CLONE_NEWPID)
-        self._first[pid] = first
         return pid
 
     def _enter(
         self,
-        slot: int,
         uid: int,
-        limits: Rlimits,
-        keep: Iterable[int],
+        limits: Sequence[int],
+        keep: list[int],
         stdio: tuple[int, int, int],
+        furnishing: Furnishing | None,
     ) -> None:
-        # the plain functions: `signal.signal` makes enumerations, which costs a tenth of a fork
-        for number in (signal.SIGCHLD, signal.SIGINT):
-            _signal.signal(number, _signal.SIG_DFL)
-        signal.set_wakeup_fd(-1)
         os.setsid()
-        null = os.open(os.devnull, os.O_RDWR)
-        for target, source in enumerate(stdio):
+        self._descriptors(keep, stdio)
+        if self.identity == "userns":
+            self._own_namespaces()
+        if furnishing is not None:
+            furnishing.fill(self._folder, uid)
+        if self.identity == "uids":
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+        else:
+            with contextlib.suppress(OSError):
+                kernel.set_capabilities(0)
+        if not self._has_first:
+            kernel.die_with_parent()  # a change of user id clears it
+        lockdown.apply_limits(limits)
+        if not self._restricted:
+            if furnishing is not None:
+                self._make_ruleset((*self.read, *furnishing.read), furnishing.write)
+            elif self._ruleset is None:
+                self._make_ruleset(self.read, (self._folder,))
+            self._restrict()
+        gc.enable()
+
+    def _descriptors(self, keep: list[int], stdio: tuple[int, int, int]) -> None:
+        """Puts `stdio` in place and closes all else but `keep` and the ruleset."""
+        null = os.open("/dev/null", os.O_RDWR)
+        for target in (0, 1, 2):
+            source = stdio[target]
             os.dup2(null if source < 0 else source, target)
-        ruleset = self._rulesets.get(slot)
-        kept = sorted({*keep, *(() if ruleset is None else (ruleset,))})
+        kept = keep if self._ruleset is None else [*keep, self._ruleset]
         first = 3
-        for descriptor in kept:
+        for descriptor in sorted(kept):
             os.closerange(first, descriptor)
             first = descriptor + 1
         os.closerange(first, 1 << 16)
-        folder = self.slot_folder(slot)
-        if self.identity == "userns":
-            self._own_namespaces(folder)
-        elif self.identity == "uids":
-            os.setgroups([])
-            os.setresgid(uid, uid, uid)
-            os.setresuid(uid, uid, uid)
-        if self.identity != "uids":
-            with contextlib.suppress(OSError):
-                kernel.set_capabilities(0)
-        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user id clears it
-        os.chdir(folder)
-        os.umask(0o077)
-        os.environ["HOME"] = os.environ["TMPDIR"] = folder
-        limits.apply()
-        if "landlock" in self.layers:
-            if ruleset is None:
-                ruleset = lockdown.landlock_ruleset(self.read, (folder,), self.listed)
-            lockdown.restrict(ruleset, self._filter, self.layers)
-            os.close(ruleset)
-        else:
-            lockdown.restrict(None, self._filter, self.layers)
-        gc.enable()
 
-    def _own_namespaces(self, folder: str) -> None:
+    def _own_namespaces(self) -> None:
         uid, gid = os.getuid(), os.getgid()
         kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC)
         for name, text in (
@@ -220,78 +300,85 @@ class Confinement:
                 file.write(text)
         kernel.mount(
             "none",
-            folder,
+            self._folder,
             "tmpfs",
             kernel.MS_NOSUID | kernel.MS_NODEV,
-            f"size={self.scratch_bytes},nr_inodes=4096,mode=0700",
+            f"size={self.scratch_bytes},nr_inodes={inodes(self.scratch_bytes)},mode=0700",
         )
+        os.chdir(self._folder)
 
-    def reuse_ruleset(self, slot: int) -> None:
-        """Keeps one Landlock ruleset for the slot; only where its folder is the same each time."""
-        if self.identity != "userns" and "landlock" in self.layers:
-            self._rulesets[slot] = lockdown.landlock_ruleset(
-                self.read, (self.slot_folder(slot),), self.listed
-            )
-
-    def clean(self, slot: int, uid: int, known: Iterable[int]) -> bool:
+    def clean(self, uid: int) -> bool:
         """Ends what a run left behind and empties its folder, after its first process has ended.
 
+        All that is left of this process's children belongs to the run: orphans come to it.
+
         Args:
-            slot: the run's slot.
             uid: the run's user id.
-            known: this server's own running children, to be spared.
 
         Returns:
             Whether nothing is left; if not, the server has to be replaced.
         """
-        folder = self.slot_folder(slot)
-        spared = set(known)
-        self._first = {pid: first for pid, first in self._first.items() if pid in spared}
-        spared.update(self._first.values())
         for _round in range(_KILL_ROUNDS):
-            strays = [
-                pid
-                for pid in children()
-                if pid not in spared and (self.identity != "uids" or _owner(pid) == uid)
-            ]
             # In namespaces of its own a run's files went with its mount.
-            if not strays and (self.identity == "userns" or _is_empty(folder)):
+            if not _reap() and (self.identity == "userns" or _is_empty(self._folder)):
                 return True
-            for pid in strays:
-                with contextlib.suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
-            self._sweep_as(uid, folder)
-            for pid in strays:
-                with contextlib.suppress(OSError):
-                    os.waitpid(pid, 0)
+            if self.identity != "uids":
+                _kill_children()
+            self._sweep_as(uid)
+            # what was killed takes a moment to be gone, and what was missed is not waited for
+            for _tick in range(_TICKS):
+                if not _reap():
+                    break
+                time.sleep(_TICK_SECONDS)
         return False
 
     def end_all(self) -> None:
         """Ends all that this server started. For a first process the kernel does that."""
-        while os.getpid() != 1 and (left := children()):
-            for pid in left:
-                with contextlib.suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
+        while os.getpid() != 1 and _kill_children():
             with contextlib.suppress(OSError):
                 # whichever comes: the first process of a namespace waits for the others in it
                 os.waitpid(-1, 0)
 
-    def _sweep_as(self, uid: int, folder: str) -> None:
-        """Kills every process of `uid` and empties `folder`, acting as that user."""
+    def _sweep_as(self, uid: int) -> None:
+        """Kills every process of `uid` and empties the slot's folder, acting as that user."""
         pid = os.fork()
         if pid:
             os.waitpid(pid, 0)
             return
         try:
             if self.identity == "uids":
-                os.setgroups([])
                 os.setresgid(uid, uid, uid)
                 os.setresuid(uid, uid, uid)
                 with contextlib.suppress(OSError):
                     os.kill(-1, signal.SIGKILL)
-            empty_folder(folder)
+            empty_folder(self._folder)
         finally:
             os._exit(0)
+
+
+def adopt_orphans() -> None:
+    """Makes this process the one that orphans below it come to."""
+    with contextlib.suppress(OSError):
+        kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _reap() -> bool:
+    """Takes note of children that have ended; says whether others are left."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _kill_children() -> bool:
+    """Kills this process's direct children; says whether there were any."""
+    found = children()
+    for pid in found:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+    return bool(found)
 
 
 def usable_uids(wanted: int) -> int:

@@ -7,23 +7,49 @@ calling the candidate's class, may be asked whether it contains a value, and may
 that is its class at work. An object that a method returned (it may stand in place of a number, a
 text, or a list) is searched by the judge, item by item, and what it computes from the judge's
 value must be an object again, of which no number, text or truth can be had.
+
+A handle's type is a `mirrors.Mirror`, which has the special methods that the object's class has.
 """
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from .operations import ARITHMETIC, CONVERSIONS, ORDER, PLAIN, word
+
+
+class Witness(Protocol):
+    """Keeps what objects say of each other."""
+
+    discerning: bool
+    """Whether an object ever said that something doesn't hold."""
+
+    def said(self, handle: Handle, other: Handle, equal: bool) -> None:
+        """One object was asked whether it equals another."""
+        ...
 
 
 class Asks(Protocol):
     """The conversation that a handle belongs to."""
 
+    claims: int
+    """How often an object's word was taken for whether something holds."""
+
+    @property
+    def witness(self) -> Witness:
+        """Keeps what objects say of each other."""
+        ...
+
     def ask(
         self, operation: str, target: object, arguments: tuple[Any, ...], named: dict[str, Any]
     ) -> Any:
         """Has one operation done on the other side."""
+        ...
+
+    def refuses_to_leave(self, error: BaseException) -> bool:
+        """Whether an exception ends a test, so that no `with` block may swallow it."""
         ...
 
 
@@ -40,32 +66,24 @@ _LIKE_BUILTINS = frozenset(
     | {name for kind in (str, float) for name in dir(kind) if name.startswith("is")}
 )
 """Methods of builtin types that tell whether something holds, and that other classes don't have."""
+_GENERATOR = frozenset({"send", "throw"})
+"""Methods that may end with StopIteration, which elsewhere would end a loop of the test's."""
 
-_HANDLE_SLOTS = ("_remote", "_number", "_name", "_callable", "_origin")
+_SLOTS = ("__regreen_remote__", "__regreen_number__", "__regreen_origin__")
 
 
 class Handle:
     """An object that stays in the candidate's process; see the module's docstring."""
 
-    __slots__ = _HANDLE_SLOTS
-
-    def __init__(
-        self,
-        remote: Asks,
-        number: int,
-        name: str,
-        is_callable: bool,
-        origin: Origin = Origin.TOLD,
-    ) -> None:
-        values = (remote, number, name, is_callable, origin)
-        for slot, value in zip(_HANDLE_SLOTS, values, strict=True):
-            object.__setattr__(self, slot, value)
+    __slots__ = _SLOTS
 
     def __getattr__(self, name: str) -> Any:
         if name in _LIKE_BUILTINS and _origin(self) is not Origin.MADE:
             raise AttributeError(
                 f"a {_name(self)} object was returned; what its {name} says is not believed"
             )
+        if name in _GENERATOR and hasattr(type(self), "__next__"):
+            return lambda *arguments: _ask(self, name, *arguments)
         return _ask(self, "getattr", name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -74,88 +92,90 @@ class Handle:
     def __delattr__(self, name: str) -> None:
         _ask(self, "delattr", name)
 
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
-        return _remote(self).ask("call", number(self), arguments, named)
-
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Handle) and exactly(bool, _ask(self, "eq", other))
+        if isinstance(other, Dressed):
+            other = undress(other)
+        return isinstance(other, Handle) and _equal(self, other, "eq")
 
     def __ne__(self, other: object) -> bool:
-        return not isinstance(other, Handle) or exactly(bool, _ask(self, "ne", other))
+        if isinstance(other, Dressed):
+            other = undress(other)
+        return not isinstance(other, Handle) or not _equal(self, other, "ne")
 
     def __hash__(self) -> Any:
         return exactly(int, _ask(self, "hash"))
 
-    def __len__(self) -> Any:
-        return exactly(int, _ask(self, "len"))
-
-    def __contains__(self, item: object) -> Any:
-        if _origin(self) is Origin.MADE or isinstance(item, Handle):
-            return exactly(bool, _ask(self, "contains", item))
-        return any(item is found or item == found for found in self)
-
     def __repr__(self) -> Any:
         return exactly(str, _ask(self, "repr"))
+
+    def __str__(self) -> Any:
+        return _tell(self, "str", str)
+
+    def __format__(self, spec: str) -> Any:
+        return _tell(self, "format", str, spec)
 
     def __dir__(self) -> Any:
         return exactly(list, _ask(self, "dir"))
 
-    def __iter__(self) -> Iterator[Any]:
-        iterator = _ask(self, "iter")
-        if not isinstance(iterator, Handle):
-            return iter(iterator)
-        return _HandleIterator(iterator)
+    def __copy__(self) -> Any:
+        return _ask(self, "copy")
 
-    def __next__(self) -> Any:
-        return _ask(self, "next")
+    def __deepcopy__(self, _memo: object) -> Any:
+        return _ask(self, "deepcopy")
 
-    def __instancecheck__(self, instance: object) -> bool:
-        return is_instance(instance, _remote(self), number(self))
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> Any:
-        if error is None:
-            return _ask(self, "exit", None, None, None)
-        raised = getattr(error, "__handle__", None)
-        return _ask(self, "exit", None, raised, None)
+    def __reduce_ex__(self, _version: object) -> Any:
+        raise TypeError(
+            f"a {_name(self)} object can't be pickled: it stays in the candidate's process"
+        )
 
 
-class _HandleIterator:
-    def __init__(self, handle: Handle) -> None:
-        self._handle = handle
+class Opaque(Handle):
+    """An object of which only attributes are ever wanted, such as an exception."""
 
-    def __iter__(self) -> Iterator[Any]:
-        return self
+    __slots__ = ()
 
-    def __next__(self) -> Any:
-        return _ask(self._handle, "next")
+
+def new_handle(kind: type, remote: Asks, number: int, origin: Origin = Origin.TOLD) -> Handle:
+    """A handle of a mirrored class."""
+    handle: Handle = object.__new__(kind)
+    for slot, value in zip(_SLOTS, (remote, number, origin), strict=True):
+        object.__setattr__(handle, slot, value)
+    return handle
 
 
 def number(handle: Handle) -> dict[str, int]:
     """A handle as the candidate's process knows it."""
-    return {"h": object.__getattribute__(handle, "_number")}
+    return {"h": object.__getattribute__(handle, "__regreen_number__")}
 
 
 def made(value: Any) -> Any:
     """Marks a handle as made by the test. Any other value is left as it is."""
     if isinstance(value, Handle):
-        object.__setattr__(value, "_origin", Origin.MADE)
+        object.__setattr__(value, "__regreen_origin__", Origin.MADE)
     return value
 
 
-def is_instance(value: object, remote: Asks, of: object) -> bool:
-    """Whether an object of the candidate's is an instance of a class of the candidate's."""
-    if isinstance(value, Dressed):
-        value = undress(value)
-    if not isinstance(value, Handle):
-        return False
-    return bool(exactly(bool, remote.ask("isinstance", number(value), (Target(of),), {})))
+def same(left: object, right: object) -> bool:
+    """What `is` says: two handles are the same where the candidate's object is."""
+    left, right = _bare(left), _bare(right)
+    if isinstance(left, Handle) and isinstance(right, Handle):
+        return _remote(left) is _remote(right) and number(left) == number(right)
+    return left is right
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Something of the candidate's that is known by more than a number, as an argument."""
+def is_instance(value: object, kind: Any) -> bool:
+    """What `isinstance` says, noted as the candidate's word where it is."""
+    bare = _bare(value)
+    held = isinstance(value, kind)
+    if isinstance(bare, Handle):
+        _remote(bare).claims += 1
+        if not held:
+            _remote(bare).witness.discerning = True
+    return held
 
-    encoded: object
+
+def _bare(value: object) -> object:
+    return undress(value) if isinstance(value, Dressed) else value
 
 
 def exactly(kind: type, value: Any) -> Any:
@@ -170,16 +190,16 @@ def exactly(kind: type, value: Any) -> Any:
 
 
 def _remote(handle: Handle) -> Asks:
-    remote: Asks = object.__getattribute__(handle, "_remote")
+    remote: Asks = object.__getattribute__(handle, "__regreen_remote__")
     return remote
 
 
 def _name(handle: Handle) -> str:
-    return str(object.__getattribute__(handle, "_name"))
+    return type(handle).__name__
 
 
 def _origin(handle: Handle) -> Origin:
-    origin: Origin = object.__getattribute__(handle, "_origin")
+    origin: Origin = object.__getattribute__(handle, "__regreen_origin__")
     return origin
 
 
@@ -187,42 +207,36 @@ def _ask(handle: Handle, operation: str, *arguments: Any) -> Any:
     return _remote(handle).ask(operation, number(handle), arguments, {})
 
 
-def _forward(operation: str) -> Callable[..., Any]:
-    def method(self: Handle, *arguments: Any) -> Any:
-        return _ask(self, operation, *arguments)
+def _claim(handle: Handle, operation: str, *arguments: Any) -> bool:
+    """An object's own word on whether something holds."""
+    _remote(handle).claims += 1
+    return bool(exactly(bool, _ask(handle, operation, *arguments)))
 
-    return method
+
+def _equal(self: Handle, other: Handle, operation: str) -> bool:
+    equal = _claim(self, operation, other) is (operation == "eq")
+    _remote(self).witness.said(self, other, equal)
+    return equal
 
 
-def _telling(operation: str, kind: type | None) -> Callable[..., Any]:
+def _tell(self: Handle, operation: str, kind: type | None, *arguments: Any) -> Any:
     """What turns an object into a number, a text or a truth: none of that from derived ones."""
-
-    def method(self: Handle, *arguments: Any) -> Any:
-        if _origin(self) is Origin.DERIVED:
-            raise TypeError(
-                f"a {_name(self)} object was computed from the test's own value; "
-                f"what its {operation} says is not believed"
-            )
-        value = _ask(self, operation, *arguments)
-        return value if kind is None else exactly(kind, value)
-
-    return method
-
-
-def _ordering(operation: str) -> Callable[..., Any]:
-    """Order among handles only: were a handle asked whether it is more than 3, it could say yes."""
-
-    def method(self: Handle, other: object) -> Any:
-        if not isinstance(other, Handle):
-            return NotImplemented
-        return exactly(bool, _ask(self, operation, other))
-
-    return method
+    if _origin(self) is Origin.DERIVED:
+        raise TypeError(
+            f"a {_name(self)} object was computed from the test's own value; "
+            f"what its {operation} says is not believed"
+        )
+    if operation == "bool":
+        return _claim(self, operation)
+    value = _ask(self, operation, *arguments)
+    return value if kind is None else exactly(kind, value)
 
 
 def _computed(self: Handle, operand: Any, value: Any) -> Any:
     """The outcome of an operation, if it may be believed."""
     origin = _origin(self)
+    if origin is Origin.MADE and isinstance(value, Handle) and number(value) == number(self):
+        return self  # changed in place
     own = isinstance(operand, Handle) and _origin(operand) is not Origin.DERIVED
     if origin is Origin.MADE or (origin is Origin.TOLD and own):
         return value
@@ -231,8 +245,79 @@ def _computed(self: Handle, operand: Any, value: Any) -> Any:
             f"a {_name(self)} object was returned; what it computes from a value of the test's "
             "is not believed"
         )
-    object.__setattr__(value, "_origin", Origin.DERIVED)
+    object.__setattr__(value, "__regreen_origin__", Origin.DERIVED)
     return value
+
+
+class _HandleIterator:
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        return _ask(self._handle, "next")
+
+
+def _call(self: Handle, *arguments: Any, **named: Any) -> Any:
+    return _remote(self).ask("call", number(self), arguments, named)
+
+
+def _len(self: Handle) -> Any:
+    return exactly(int, _ask(self, "len"))
+
+
+def _contains(self: Handle, item: object) -> Any:
+    if _origin(self) is Origin.MADE or isinstance(item, Handle):
+        return _claim(self, "contains", item)
+    return any(item is found or item == found for found in self)  # type: ignore[attr-defined]
+
+
+def _iter(self: Handle) -> Iterator[Any]:
+    iterator = _ask(self, "iter")
+    if not isinstance(iterator, Handle):
+        return iter(iterator)
+    return _HandleIterator(iterator)
+
+
+def _next(self: Handle) -> Any:
+    return _ask(self, "next")
+
+
+def _leaves(operation: str) -> Callable[..., Any]:
+    """The end of a `with` block. What ends a test is none of the candidate's to swallow."""
+
+    def method(self: Handle, _kind: Any, error: BaseException | None, _trace: Any) -> Any:
+        value = _ask(self, operation, error)
+        if error is None or not _remote(self).refuses_to_leave(error):
+            return value
+        return False if operation == "exit" else _never()
+
+    return method
+
+
+async def _never() -> bool:
+    return False
+
+
+def _forward(operation: str) -> Callable[..., Any]:
+    return lambda self, *arguments: _ask(self, operation, *arguments)
+
+
+def _telling(operation: str, kind: type | None) -> Callable[..., Any]:
+    return lambda self, *arguments: _tell(self, operation, kind, *arguments)
+
+
+def _ordering(operation: str) -> Callable[..., Any]:
+    """Order among handles only: were a handle asked whether it is more than 3, it could say yes."""
+
+    def method(self: Handle, other: object) -> Any:
+        if not isinstance(other, Handle):
+            return NotImplemented
+        return _claim(self, operation, other)
+
+    return method
 
 
 def _arithmetic(operation: str, *, reflected: bool = False) -> Callable[..., Any]:
@@ -247,23 +332,22 @@ def _arithmetic(operation: str, *, reflected: bool = False) -> Callable[..., Any
     return method
 
 
-for _operation in ("getitem", "setitem", "delitem", "reversed", "enter"):
-    setattr(Handle, f"__{_operation}__", _forward(_operation))
-for _operation in ("lt", "le", "gt", "ge"):
-    setattr(Handle, f"__{_operation}__", _ordering(_operation))
-for _operation, _kind in (
-    ("bool", bool), ("str", str), ("format", str), ("int", int), ("float", float),
-    ("complex", complex), ("index", int), ("bytes", bytes), ("abs", None), ("round", None),
-    ("neg", None), ("pos", None), ("invert", None),
-):  # fmt: skip
-    setattr(Handle, f"__{_operation}__", _telling(_operation, _kind))
-for _word in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or",
-              "xor", "lshift", "rshift", "divmod"):  # fmt: skip
-    _operation = f"{_word}_" if _word in ("and", "or") else _word
-    setattr(Handle, f"__{_word}__", _arithmetic(_operation))
-    setattr(Handle, f"__r{_word}__", _arithmetic(_operation, reflected=True))
-    if _word != "divmod":
-        setattr(Handle, f"__i{_word}__", _arithmetic(f"i{_word}"))
+SPECIAL: dict[str, Callable[..., Any]] = {
+    "__call__": _call,
+    "__len__": _len,
+    "__contains__": _contains,
+    "__iter__": _iter,
+    "__next__": _next,
+    "__exit__": _leaves("exit"),
+    "__aexit__": _leaves("aexit"),
+    **{f"__{name}__": _forward(name) for name in PLAIN},
+    **{f"__{name}__": _ordering(name) for name in ORDER},
+    **{f"__{name}__": _telling(name, kind) for name, kind in CONVERSIONS.items()},
+    **{f"__{name}__": _arithmetic(word(name)) for name in ARITHMETIC},
+    **{f"__r{name}__": _arithmetic(word(name), reflected=True) for name in ARITHMETIC},
+    **{f"__i{name}__": _arithmetic(f"i{name}") for name in ARITHMETIC if name != "divmod"},
+}
+"""The special methods that a mirrored class has where the candidate's has them."""
 
 
 class Dressed:

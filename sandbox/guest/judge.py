@@ -6,16 +6,23 @@ is one object: a list of results, the breaches it saw, and whether the tests the
 
 from __future__ import annotations
 
-import ast
+import base64
+import builtins
+import contextlib
 import random
+import re
 import socket
 import sys
 import traceback
 import types
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
-from . import asserts, remote
+from . import asserts, buffers, identity, proxies, remote
+from .prompt import Prompt
+
+Keep = Callable[[dict[int, str]], None]
 
 _DETAIL_LIMIT = 1500
 
@@ -30,6 +37,8 @@ class Result:
     line: int = 0
     file: int = 0
     counts: bool = True
+    vouched: bool = False
+    """Whether it rests on nothing but the word of the candidate's own objects."""
 
 
 @dataclass(slots=True)
@@ -46,7 +55,16 @@ class Report:
 
     def as_message(self) -> dict[str, Any]:
         """As JSON-able data."""
-        return asdict(self)
+        return {
+            "results": [
+                {name: getattr(result, name) for name in Result.__slots__}
+                for result in self.results
+            ],
+            "breaches": self.breaches,
+            "broken": self.broken,
+            "calls": self.calls,
+            "gone": self.gone,
+        }
 
 
 class Bench:
@@ -64,28 +82,82 @@ class Bench:
             handles=is_class,
             mutates=job["mutates"],
         )
-        make = remote.RemoteClass if is_class else remote.RemoteFunction
-        self.prelude = _prelude(job["prelude"])
-        stubs = _stubs(job["prelude"])
-        names = [name for name in (job["entry_point"], *stubs) if name]
-        self.entries: dict[str, Any] = {name: make(self.candidate, name) for name in names}
-        self.candidate.know_exceptions(self.prelude)
+        self.is_class = is_class
+        self.prompt = Prompt(job["prelude"], classes=is_class)
+        self.theirs = proxies.RemoteModule(self.candidate, values=is_class)
+        self.entries: dict[str, Any] = {}
+        self.prepared: dict[int, asserts.Prepared] = {}
+        self._has_prompt = False
+        if job["entry_point"] and not is_class:
+            self._open(job["entry_point"])
+
+    def meet(self) -> None:
+        """Waits for the program, and looks at its classes where they are what is tested."""
+        self.candidate.ready()
+        if self.is_class:
+            self.take_prompt()
+
+    def take_prompt(self) -> None:
+        """Executes the prompt, for what tests use of it; does nothing if that has been done."""
+        if self._has_prompt:
+            return
+        self._has_prompt = True
+        self.candidate.know_exceptions(self.prompt.names)
+        for name in dict.fromkeys([self.job["entry_point"], *self.prompt.open]):
+            if name and name not in self.entries:
+                self._open(name)
+
+    def _open(self, name: str) -> None:
+        """Takes a name that the prompt leaves open from the program."""
+        if not self.is_class:
+            self.entries[name] = proxies.RemoteFunction(self.candidate, name)
+        elif (found := self._find(name)) is not None:
+            self.entries[name] = found
+
+    def _find(self, name: str) -> Any:
+        try:
+            return self.theirs.get(name)
+        except AttributeError:
+            if name == self.job["entry_point"]:
+                raise
+            return None
 
     @property
     def entry(self) -> Any:
         """The proxy of the entry point."""
         return self.entries.get(self.job["entry_point"])
 
-    def namespace(self, name: str) -> dict[str, Any]:
-        """A module namespace with the prompt's names and the entry point in it."""
-        return {"__name__": name, "__builtins__": __builtins__, **self.prelude, **self.entries}
+    def namespace(self, used: set[str]) -> dict[str, Any]:
+        """A namespace for tests that use these names: the prompt's and the entry point in it."""
+        namespace = {"__name__": "tests", "__builtins__": __builtins__}
+        if self.job["module"] in used or self.prompt.matters(used, self.job["entry_point"]):
+            self.install_module()
+            namespace |= self.prompt.names
+        return namespace | self.entries
 
     def install_module(self) -> None:
         """Makes `from MODULE import entry_point` in a test file yield the candidate's proxy."""
+        self.take_prompt()
         module = types.ModuleType(self.job["module"])
-        module.__dict__.update({**self.prelude, **self.entries})
+        module.__dict__.update({**self.prompt.names, **self.entries})
+        module.__dict__["__getattr__"] = self._their_name
         module.__file__ = f"{self.job['module']}.py"
         sys.modules[self.job["module"]] = module
+
+    def _their_name(self, name: str) -> Any:
+        """A name that tests import and the prompt lacks: the candidate's own."""
+        named = self.is_class or re.search(rf"\b{re.escape(name)}\b", self.job["prelude"])
+        if name.startswith("__") or not named:
+            raise AttributeError(f"the prompt says nothing of {name!r}")
+        return self.theirs.get(name)
+
+    def fill(self, namespace: dict[str, Any], source: str) -> dict[str, Any]:
+        """Adds the candidate's classes and functions that tests of a class use by bare name."""
+        for name in asserts.unbound(source) if self.is_class else ():
+            if name not in namespace and not hasattr(builtins, name):
+                with contextlib.suppress(Exception):
+                    namespace[name] = self.theirs.get(name)
+        return namespace
 
     def explain(self, error: BaseException) -> tuple[str, str]:
         """Outcome and detail of an exception that ended a test."""
@@ -93,11 +165,15 @@ class Bench:
             return {"timeout": "timeout", "protocol": "protocol"}.get(
                 error.reason, "crash"
             ), error.detail
-        if isinstance(error, remote.NotBuiltinError):
+        if isinstance(error, (remote.NotBuiltinError, buffers.NoNumpyError)):
             return "failed", str(error)
         if isinstance(error, AssertionError) and not hasattr(error, "__remote__"):
             return "failed", _comparison(error)
         return "error", describe(error)
+
+
+def _forget(_kept: dict[int, str]) -> None:
+    pass
 
 
 def describe(error: BaseException) -> str:
@@ -115,50 +191,50 @@ def _comparison(error: AssertionError) -> str:
     return text[:_DETAIL_LIMIT]
 
 
-def _prelude(source: str) -> dict[str, Any]:
-    """The names that the prompt defines: imports, helpers, constants."""
-    namespace: dict[str, Any] = {"__name__": "prompt"}
-    try:
-        exec(compile(source, "<prompt>", "exec", dont_inherit=True), namespace)
-    except Exception:
-        return {}
-    return {name: value for name, value in namespace.items() if not name.startswith("__")}
+def _prepare(bench: Bench, keep: Keep) -> None:
+    """Makes assert-style tests ready, or takes them as an earlier judge of them has made them.
 
-
-def _stubs(source: str) -> list[str]:
-    """Functions that the prompt leaves without a body, so that the program has to define them."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
-        return []
-    return [
-        node.name
-        for node in tree.body
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-        and all(_says_nothing(statement) for statement in node.body)
-    ]
-
-
-def _says_nothing(statement: ast.stmt) -> bool:
-    if isinstance(statement, ast.Raise):
-        return "NotImplementedError" in ast.dump(statement)
-    return isinstance(statement, ast.Pass) or (
-        isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-    )
+    Before the program is heard of: what is kept can't depend on it.
+    """
+    change = identity.rewrite if bench.is_class else None
+    kept: dict[int, bytes] = {}
+    given = bench.job.get("prepared") or {}
+    for number, test in enumerate(bench.job["tests"]):
+        if test["kind"] != "asserts":
+            continue
+        if data := given.get(str(number)):
+            bench.prepared[number] = asserts.Prepared.load(base64.b64decode(data))
+            continue
+        try:
+            prepared = asserts.prepare(
+                test["source"], test["filename"], function=test["function"], change=change
+            )
+        except Exception as error:
+            bench.report.broken = f"{test['filename']} can't be run: {describe(error)}"
+            continue
+        bench.prepared[number] = prepared
+        kept[number] = prepared.dump()
+    if kept:
+        keep({number: base64.b64encode(data).decode() for number, data in kept.items()})
 
 
 def _run_asserts(bench: Bench, number: int, test: dict[str, Any]) -> None:
     candidate = bench.candidate
     recorder = asserts.Recorder(calls=lambda: candidate.calls, explain=bench.explain)
-    bench.install_module()
+    if bench.is_class:
+        identity.install()
+        recorder.word = candidate.word
+    if number not in bench.prepared:
+        return
     try:
         asserts.run(
+            bench.prepared[number],
             test["source"],
             test["filename"],
             function=test["function"],
             candidate=bench.entry,
             entry_names=bench.entries,
-            namespace=bench.namespace("tests"),
+            namespace=lambda used: bench.fill(bench.namespace(used), test["source"]),
             recorder=recorder,
             mutates=bench.job["mutates"],
         )
@@ -174,7 +250,11 @@ def _run_asserts(bench: Bench, number: int, test: dict[str, Any]) -> None:
             continue
         outcome = place.outcome or "error"
         detail = place.detail or ("" if place.outcome else "not reached")
-        results.append(Result(place.text, outcome, detail, place.line, number, place.counts))
+        results.append(
+            Result(
+                place.text, outcome, detail, place.line, number, place.counts, bool(place.vouched)
+            )
+        )
 
 
 def _run_stdio(bench: Bench, number: int, test: dict[str, Any]) -> None:
@@ -203,14 +283,23 @@ def _short(text: str) -> str:
     return repr(text if len(text) <= 200 else text[:200] + "…")
 
 
-def judge(job: dict[str, Any], sock: socket.socket) -> dict[str, Any]:
-    """Runs every test of the job against the candidate behind `sock`."""
+def judge(job: dict[str, Any], sock: socket.socket, keep: Keep = _forget) -> dict[str, Any]:
+    """Runs every test of the job against the candidate behind `sock`.
+
+    `keep` is called at most once, before anything is read from `sock`, with what the next judge of
+    the same tests can be given as `prepared`.
+    """
     random.seed(job["seed"])
+    if job["kind"] == "repository":
+        from . import repository_judge
+
+        return repository_judge.judge(job, sock)
     bench = Bench(job, sock)
     report = bench.report
+    _prepare(bench, keep)
     if job["kind"] != "program":
         try:
-            bench.candidate.ready()
+            bench.meet()
         except BaseException as error:
             outcome, detail = bench.explain(error)
             report.results.append(Result("import", outcome, detail, 0, 0, False))
@@ -230,9 +319,33 @@ def judge(job: dict[str, Any], sock: socket.socket) -> dict[str, Any]:
     return _close(bench)
 
 
+def _examine(bench: Bench) -> None:
+    """Takes the candidate's objects at their word only where that word tells things apart."""
+    results = bench.report.results
+    if bench.report.broken or any(
+        result.outcome not in ("passed", "skipped") for result in results
+    ):
+        return
+    counted = [result for result in results if result.counts and result.outcome == "passed"]
+    vouched = [result for result in counted if result.vouched]
+    if not vouched and not bench.candidate.witness.was_believed:
+        return
+    try:
+        why = bench.candidate.witness.examine()
+    except BaseException as error:
+        why = f"asked whether its objects equal others, it gave no answer: {error}"
+    if not why and vouched == counted and not bench.candidate.witness.discerning:
+        why = "every assertion rests on the word of the candidate's own objects"
+    if why:
+        results.append(Result("objects", "failed", why, 0, 0, False))
+
+
 def _close(bench: Bench) -> dict[str, Any]:
     """The report, with what the conversation as a whole says."""
-    report, lost = bench.report, bench.candidate.lost
+    report = bench.report
+    if bench.is_class and bench.candidate.lost is None:
+        _examine(bench)
+    lost = bench.candidate.lost
     report.breaches.update(bench.candidate.breaches)
     if lost is not None and lost.reason == "gone":
         report.gone = True

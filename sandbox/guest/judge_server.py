@@ -1,8 +1,8 @@
-"""The server on the judge's side: takes jobs from the controller, forks a judge for each verdict.
+"""The server on the judge's side: takes jobs from the controller and has each judged in its slot.
 
 It creates the socket pair between judge and candidate and hands one end to the zygote, together
 with the program and nothing else of the job. When both sides have ended it reports to the
-controller.
+controller. What a job says in detail it never looks at: the texts go where they belong unread.
 """
 
 from __future__ import annotations
@@ -10,19 +10,20 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import socket
+import struct
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from . import judge
+from . import judge, wire
 from .confine import Confinement
 from .limits import address_space, ran_out_of_cpu
 from .lockdown import Rlimits
 from .loop import Loop
+from .slot import Ending, Slot, plain_socket, told
 
-PUBLIC_FIELDS = ("slot", "program", "module", "language", "kind", "limits")
+PUBLIC_FIELDS = ("run", "slot", "kind", "limits", "public")
 """All of a job that the candidates' side is ever told."""
 
 _REPORT_LIMIT = 32 << 20
@@ -30,91 +31,74 @@ _JUDGE_MEMORY = 2 << 30
 _JUDGE_FILES = 64 << 20
 _JUDGE_PROCESSES = 64
 _ENDING_SECONDS = 20.0
+_RECURSION_LIMIT = 5000
+_GONE, _STAYED, _PREPARED = b"-", b"+", b"p"
+_LENGTH = struct.Struct(">I")
+_HEAD = 1 + _LENGTH.size
 
 
 @dataclass(slots=True)
 class _Verdict:
     number: int
-    slot: int
-    uid: int
     cpu_limit: int
-    pid: int = 0
+    slot: Slot
     pipe: int = -1
-    report: bytearray | None = None
-    said: dict[str, Any] | None = None
+    report: bytearray = field(default_factory=bytearray)
+    parts: dict[bytes, str] = field(default_factory=dict)
     told: bool = False
-    judged: bool = False
     timed_out: bool = False
-    clean: bool = True
+    judged: Ending | None = None
     program: dict[str, Any] | None = None
 
 
 class JudgeServer:
-    """Runs judges and merges what they say with how the programs ended."""
+    """Has judges run and merges what they say with how the programs ended."""
 
-    def __init__(self, link: socket.socket, confinement: Confinement, heavy: bool) -> None:
+    def __init__(
+        self, link: socket.socket, confinement: Confinement, slots: int, *, heavy: bool
+    ) -> None:
         self._confinement = confinement
         self._open: dict[int, _Verdict] = {}
         self._loop = Loop(
-            link,
-            on_frame=self._on_job,
-            on_link=self._on_link,
-            on_exit=self._on_exit,
-            on_stop=confinement.end_all,
+            link, on_frame=self._on_job, on_link=self._on_link, on_stop=confinement.end_all
         )
-        self._heavy_loaded = not heavy
+        self._count = slots
+        self._slots: dict[int, Slot] = {}
+        self._heavy_slots: dict[int, Slot] = {} if heavy else self._slots
+        self._base_bytes = address_space()
+
+    def settle(self) -> None:
+        """Starts the process of each slot.
+
+        Raises:
+            OSError: the lock-down can't be had.
+        """
+        for number in range(self._count):
+            self._slots[number] = self._new_slot(number)
+
+    def _new_slot(self, number: int) -> Slot:
+        return Slot(self._loop, self._confinement, number, _report)
 
     def serve(self, hello: dict[str, Any]) -> NoReturn:
         """Says hello and then runs until the controller or the zygote goes away."""
         self._loop.send({"hello": hello})
         self._loop.run()
 
-    def _on_job(self, job: dict[str, Any]) -> None:
-        if any(test["kind"] == "pytest" for test in job["tests"]):
-            self._load_heavy()
-        number = job["run"]
-        rlimits = _judge_limits(job["limits"])
-        verdict = _Verdict(number, job["slot"], 0, rlimits.cpu_seconds)
-        self._open[number] = verdict
-        ours, theirs = socket.socketpair()
-        reader, writer = os.pipe2(os.O_CLOEXEC)
-        try:
-            public = {name: job[name] for name in PUBLIC_FIELDS}
-            self._loop.send_link({"start": number, "descriptor": True, **public}, theirs.fileno())
-            verdict.uid = self._confinement.next_uid()
-            descriptor = ours.detach()
-            verdict.pid = self._confinement.fork(
-                job["slot"],
-                verdict.uid,
-                rlimits,
-                (descriptor, writer),
-                (-1, -1, -1),
-                lambda: _report(job, descriptor, writer),
-            )
-            os.close(descriptor)
-        except (OSError, RuntimeError) as error:
-            os.close(reader)
-            del self._open[number]
-            self._loop.send_link({"done": number})
-            self._loop.send({"run": number, "infra": f"can't start a judge: {error}"})
-            return
-        finally:
-            theirs.close()
-            os.close(writer)
-        verdict.pipe = reader
-        verdict.report = bytearray()
-        self._loop.watched.add(verdict.pid)
-        self._loop.watch(reader, lambda: self._read(verdict))
-        limits = job["limits"]
-        cases = sum(len(test.get("cases", ())) for test in job["tests"])
-        allowed = limits["judge_seconds"] + limits["wall_seconds"] * max(1, cases)
-        self._loop.at(number, allowed, lambda: self._give_up(verdict))
+    def _slot(self, number: int, *, heavy: bool) -> Slot:
+        """The slot's process; for property tests one that has what they need imported.
+
+        Not the same one for all, since each fork of it costs several times as much.
+        """
+        if not heavy:
+            return self._slots[number]
+        if number not in self._heavy_slots:
+            if not self._heavy_slots:
+                self._load_heavy()
+            self._heavy_slots[number] = self._new_slot(number)
+        return self._heavy_slots[number]
 
     def _load_heavy(self) -> None:
-        """Imports what property tests need, once, so that each judge inherits it."""
-        if self._heavy_loaded:
-            return
-        self._heavy_loaded = True
+        """Imports what property tests need, once, so that each slot inherits it."""
         import gc
 
         with contextlib.suppress(ImportError):
@@ -122,6 +106,36 @@ class JudgeServer:
 
             from . import pytest_tests  # noqa: F401
         gc.freeze()
+        self._base_bytes = address_space()
+
+    def _on_job(self, job: dict[str, Any]) -> None:
+        number = job["run"]
+        rlimits = _judge_limits(job["limits"], self._base_bytes)
+        ours, theirs = socket.socketpair()
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        try:
+            slot = self._slot(job["slot"], heavy=job["heavy"])
+            verdict = _Verdict(number, rlimits.cpu_seconds, slot, reader)
+            public = {name: job[name] for name in PUBLIC_FIELDS}
+            slot.start(
+                job["private"],
+                [ours.fileno(), writer],
+                lambda ending: self._on_judged(verdict, ending),
+                uid=self._confinement.next_uid(),
+                limits=rlimits,
+            )
+            self._loop.send_link({"start": True, "descriptor": True, **public}, theirs.fileno())
+        except (OSError, RuntimeError) as error:
+            os.close(reader)
+            self._loop.send({"run": number, "infra": f"can't start a judge: {error}"})
+            return
+        finally:
+            ours.close()
+            theirs.close()
+            os.close(writer)
+        self._open[number] = verdict
+        self._loop.watch(reader, lambda: self._read(verdict))
+        self._loop.at(number, job["judge_seconds"], lambda: self._give_up(verdict))
 
     def _read(self, verdict: _Verdict) -> None:
         data = os.read(verdict.pipe, 1 << 18)
@@ -129,43 +143,46 @@ class JudgeServer:
             self._loop.unwatch(verdict.pipe)
             self._tell_done(verdict)  # before the judge's exit, which takes a moment longer
             return
-        if verdict.report is not None:
-            verdict.report += data
-            if len(verdict.report) > _REPORT_LIMIT:
-                self._give_up(verdict)
+        verdict.report += data
+        if len(verdict.report) > _REPORT_LIMIT:
+            self._give_up(verdict)
 
     def _give_up(self, verdict: _Verdict) -> None:
         verdict.timed_out = True
-        with contextlib.suppress(OSError):
-            os.kill(verdict.pid, signal.SIGKILL)
+        verdict.slot.kill()
 
-    def _on_exit(self, pid: int, status: int, usage: Any) -> None:
-        verdict = next(found for found in self._open.values() if found.pid == pid)
+    def _on_judged(self, verdict: _Verdict, ending: Ending) -> None:
+        if ending.infra:
+            self._loop.unwatch(verdict.pipe)
+            os.close(verdict.pipe)
+            self._loop.cancel(verdict.number)
+            del self._open[verdict.number]
+            self._loop.send_link({"done": verdict.number})
+            self._loop.send({"run": verdict.number, "infra": ending.infra})
+            return
         with contextlib.suppress(OSError):
-            while verdict.report is not None and (data := os.read(verdict.pipe, 1 << 18)):
+            while data := os.read(verdict.pipe, 1 << 18):
                 verdict.report += data
         self._loop.unwatch(verdict.pipe)
         self._loop.cancel(verdict.number)
         os.close(verdict.pipe)
-        verdict.judged = True
-        if os.WIFSIGNALED(status):
-            cpu = usage.ru_utime + usage.ru_stime
+        verdict.judged = ending
+        if os.WIFSIGNALED(ending.status):
             # What the program replied may be what it choked on: that is no fault of the sandbox.
-            verdict.timed_out |= ran_out_of_cpu(os.WTERMSIG(status), cpu, verdict.cpu_limit)
-        verdict.clean = self._confinement.clean(verdict.slot, verdict.uid, self._loop.watched)
+            verdict.timed_out |= ran_out_of_cpu(
+                os.WTERMSIG(ending.status), ending.cpu, verdict.cpu_limit
+            )
         self._tell_done(verdict)
         self._loop.at(verdict.number, _ENDING_SECONDS, lambda: self._program_stuck(verdict))
         self._finish(verdict)
 
     def _tell_done(self, verdict: _Verdict) -> None:
-        """Reads the judge's report and lets the program's side end, once."""
+        """Lets the program's side end, once."""
         if verdict.told:
             return
         verdict.told = True
-        with contextlib.suppress(ValueError):
-            verdict.said = json.loads(bytes(verdict.report or b""))
-        gone = bool(verdict.said and verdict.said["gone"])
-        self._loop.send_link({"done": verdict.number, "gone": gone})
+        verdict.parts = _parts(verdict.report)
+        self._loop.send_link({"done": verdict.number, "gone": _GONE in verdict.parts})
 
     def _program_stuck(self, verdict: _Verdict) -> None:
         if verdict.number in self._open:
@@ -179,34 +196,56 @@ class JudgeServer:
             self._finish(verdict)
 
     def _finish(self, verdict: _Verdict) -> None:
-        if not verdict.judged or verdict.program is None:
+        if verdict.judged is None or verdict.program is None:
             return
         del self._open[verdict.number]
         self._loop.cancel(verdict.number)
+        parts = verdict.parts
         self._loop.send(
             {
                 "run": verdict.number,
-                "judge": verdict.said,
+                "judge": parts.get(_GONE) or parts.get(_STAYED),
+                "prepared": parts.get(_PREPARED),
                 "judge_timed_out": verdict.timed_out,
                 "program": verdict.program,
-                "clean": verdict.clean and bool(verdict.program.get("clean", False)),
+                "clean": verdict.judged.clean and bool(verdict.program.get("clean", False)),
             }
         )
 
 
-def _judge_limits(limits: dict[str, Any]) -> Rlimits:
+def _judge_limits(limits: dict[str, Any], base_bytes: int) -> Rlimits:
     return Rlimits(
         cpu_seconds=max(1, int(limits["judge_seconds"])),
-        address_space=address_space() + _JUDGE_MEMORY,
+        address_space=base_bytes + _JUDGE_MEMORY,
         processes=_JUDGE_PROCESSES,
         file_bytes=_JUDGE_FILES,
         descriptors=256,
     )
 
 
-def _report(job: dict[str, Any], candidate: int, writer: int) -> None:
-    sys.setrecursionlimit(5000)
-    message = judge.judge(job, socket.socket(fileno=candidate))
-    data = memoryview(json.dumps(message).encode())
-    while data:
-        data = data[os.write(writer, data) :]
+def _report(text: bytes, descriptors: list[int]) -> None:
+    """What the process of a judge does."""
+    candidate, writer = descriptors
+    sys.setrecursionlimit(_RECURSION_LIMIT)
+
+    def tell(mark: bytes, message: object) -> None:
+        body = json.dumps(message).encode()
+        wire.write_all(writer, mark + _LENGTH.pack(len(body)) + body)
+
+    message = judge.judge(told(text), plain_socket(candidate), lambda kept: tell(_PREPARED, kept))
+    tell(_GONE if message["gone"] else _STAYED, message)
+
+
+def _parts(report: bytearray) -> dict[bytes, str]:
+    """The texts in what a judge has written, the first of each mark; incomplete ones are left."""
+    found: dict[bytes, str] = {}
+    place = 0
+    while len(report) - place >= _HEAD:
+        mark = bytes(report[place : place + 1])
+        (length,) = _LENGTH.unpack_from(report, place + 1)
+        body = report[place + _HEAD : place + _HEAD + length]
+        if len(body) < length:
+            break
+        found.setdefault(mark, body.decode("utf-8", "replace"))
+        place += _HEAD + length
+    return found

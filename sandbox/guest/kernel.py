@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 
-MACHINE = platform.machine().replace("arm64", "aarch64")
+MACHINE = os.uname().machine.replace("arm64", "aarch64")
 
 _COMMON = {
     "pidfd_send_signal": 424,
@@ -116,6 +115,19 @@ def prctl(option: int, *arguments: int) -> int:
     if result < 0:
         _raise()
     return result
+
+
+_DIE_WITH_PARENT = (ctypes.c_int(PR_SET_PDEATHSIG), *map(ctypes.c_ulong, (9, 0, 0, 0)))
+
+
+def die_with_parent() -> None:
+    """Has the kernel kill this process when its parent ends; made ready, since each run calls it.
+
+    Raises:
+        OSError: it can't be had.
+    """
+    if _libc.prctl(*_DIE_WITH_PARENT) < 0:
+        _raise()
 
 
 def mount(source: str, target: str, kind: str, flags: int = 0, data: str = "") -> None:

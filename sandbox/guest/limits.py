@@ -39,6 +39,11 @@ def whole_seconds(seconds: float) -> int:
     return max(1, int(-(-seconds // 1)))
 
 
+def inodes(scratch_bytes: int) -> int:
+    """How many files and folders a scratch space of that size takes: one for each 16 KiB."""
+    return max(4096, scratch_bytes >> 14)
+
+
 def address_space() -> int:
     """Bytes of address space that this process has mapped."""
     with open("/proc/self/statm") as file:

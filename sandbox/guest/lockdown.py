@@ -6,11 +6,11 @@ layer with a name (`LAYERS`), so that a probe can say which of them this kernel 
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 import resource
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from . import kernel
@@ -70,19 +70,43 @@ class Rlimits:
     file_bytes: int
     descriptors: int = 64
 
-    def apply(self) -> None:
-        """Sets them, hard and soft alike, so that nothing in the process can raise them."""
-        for what, amount in (
-            (resource.RLIMIT_CPU, self.cpu_seconds),
-            (resource.RLIMIT_AS, self.address_space),
-            (resource.RLIMIT_NPROC, self.processes),
-            (resource.RLIMIT_FSIZE, self.file_bytes),
-            (resource.RLIMIT_NOFILE, self.descriptors),
-            (resource.RLIMIT_CORE, 0),
-            (resource.RLIMIT_MEMLOCK, 0),
-        ):
-            with contextlib.suppress(ValueError):  # a lower hard limit is in force already
-                resource.setrlimit(what, (amount, amount))
+    def amounts(self) -> tuple[int, int, int, int, int]:
+        """As `apply_limits` takes them."""
+        return (
+            self.cpu_seconds,
+            self.address_space,
+            self.processes,
+            self.file_bytes,
+            self.descriptors,
+        )
+
+
+_LIMITS = (
+    resource.RLIMIT_CPU,
+    resource.RLIMIT_AS,
+    resource.RLIMIT_NPROC,
+    resource.RLIMIT_FSIZE,
+    resource.RLIMIT_NOFILE,
+)
+
+
+def apply_limits(amounts: Sequence[int]) -> None:
+    """Sets limits on this process, hard and soft alike, so that nothing in it can raise them.
+
+    Args:
+        amounts: from `Rlimits.amounts`.
+    """
+    for what, amount in zip(_LIMITS, amounts):  # noqa: B905
+        try:
+            resource.setrlimit(what, (amount, amount))
+        except ValueError:  # a lower hard limit is in force already
+            continue
+
+
+def forbid_leftovers() -> None:
+    """No core files, and no memory that is locked: the same for all runs."""
+    for what in (resource.RLIMIT_CORE, resource.RLIMIT_MEMLOCK):
+        resource.setrlimit(what, (0, 0))
 
 
 def landlock_abi() -> int:

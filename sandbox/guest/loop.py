@@ -1,4 +1,4 @@
-"""The event loop that both servers share: frames from a stream, frames over the link, children.
+"""The event loop that both servers share: frames from a stream, frames over the link, slots.
 
 Standard input brings frames from the controller (or nothing but its end, which ends the server);
 standard output takes frames back. The link is a stream socket between the two servers, on which a
@@ -10,7 +10,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import os
-import selectors
+import select
 import signal
 import socket
 import sys
@@ -24,13 +24,12 @@ _READ = 1 << 18
 
 
 class Loop:
-    """Dispatches what is ready to callbacks; single-threaded, since it forks.
+    """Dispatches what is ready to callbacks; single-threaded, since it forks the slots' processes.
 
     Args:
         link: the socket to the other server.
         on_frame: called with each frame from the controller.
         on_link: called with each frame from the link and the descriptor that came with it.
-        on_exit: called with process id, wait status and resource usage of each child that ended.
         on_stop: called before this server ends.
     """
 
@@ -40,21 +39,20 @@ class Loop:
         *,
         on_frame: Callable[[Any], None],
         on_link: Callable[[Any, int | None], None],
-        on_exit: Callable[[int, int, Any], None],
         on_stop: Callable[[], None],
     ) -> None:
         self._link = link
         self._on_frame = on_frame
         self._on_link = on_link
-        self._on_exit = on_exit
         self._on_stop = on_stop
-        self._selector = selectors.DefaultSelector()
+        self._poll = select.epoll()
+        self._ready: dict[int, Callable[[], None]] = {}
         self._deadlines: dict[object, tuple[float, Callable[[], None]]] = {}
         self._frames = bytearray()
         self._link_frames = bytearray()
         self._link_descriptors: collections.deque[int] = collections.deque()
-        self.watched: set[int] = set()
-        """Children that somebody waits for: only these are reaped here."""
+        self.vital: set[int] = set()
+        """Children without which this server can't go on."""
         self._output = os.dup(1)
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, 1)  # a stray print must not look like a frame
@@ -81,12 +79,13 @@ class Loop:
 
     def watch(self, descriptor: int, ready: Callable[[], None]) -> None:
         """Calls `ready` whenever the descriptor can be read."""
-        self._selector.register(descriptor, selectors.EVENT_READ, ready)
+        self._poll.register(descriptor, select.EPOLLIN)
+        self._ready[descriptor] = ready
 
     def unwatch(self, descriptor: int) -> None:
         """Ends `watch`; does nothing if there was none."""
-        with contextlib.suppress(KeyError, ValueError):
-            self._selector.unregister(descriptor)
+        if self._ready.pop(descriptor, None) is not None:
+            self._poll.unregister(descriptor)
 
     def at(self, key: object, seconds: float, action: Callable[[], None]) -> None:
         """Calls `action` once, `seconds` from now, unless `cancel(key)` comes first."""
@@ -102,17 +101,20 @@ class Loop:
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-        self.watch(wake_read, lambda: self._drain(wake_read))
+        self.watch(wake_read, lambda: self._reap(wake_read))
         self.watch(0, self._read_frames)
         self.watch(self._link.fileno(), self._read_link)
         while True:
-            timeout = None
+            timeout = -1.0
             if self._deadlines:
                 first = min(due for due, _ in self._deadlines.values())
                 timeout = max(0.0, first - time.monotonic())
-            for ready, _events in self._selector.select(timeout):
-                ready.data()
-            self._reap()
+            for descriptor, _event in self._poll.poll(timeout):
+                ready = self._ready.get(descriptor)
+                if ready is not None:  # else one before it has ended the watch
+                    ready()
+            if not self._deadlines:
+                continue
             now = time.monotonic()
             for key in [key for key, (due, _) in self._deadlines.items() if due <= now]:
                 entry = self._deadlines.pop(key, None)
@@ -121,27 +123,20 @@ class Loop:
 
     def stop(self) -> NoReturn:
         """Ends this server; as the first process of its container it takes everything with it."""
-        for pid in self.watched:
+        for pid in self.vital:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
         self._on_stop()
         sys.stderr.flush()
         os._exit(0)
 
-    def _drain(self, descriptor: int) -> None:
+    def _reap(self, wake: int) -> None:
         with contextlib.suppress(BlockingIOError):
-            os.read(descriptor, 4096)
-
-    def _reap(self) -> None:
-        for pid in list(self.watched):
-            try:
-                found, status, usage = os.wait4(pid, os.WNOHANG)
-            except ChildProcessError:
-                self.watched.discard(pid)
-                continue
-            if found:
-                self.watched.discard(pid)
-                self._on_exit(pid, status, usage)
+            os.read(wake, 4096)
+        with contextlib.suppress(ChildProcessError):
+            while pid := os.waitpid(-1, os.WNOHANG)[0]:
+                if pid in self.vital:
+                    self.stop()
 
     def _read_frames(self) -> None:
         data = os.read(0, _READ)

@@ -13,6 +13,7 @@ import signal
 from typing import Any, NoReturn
 
 from . import kernel
+from .limits import inodes
 
 _BASE = "/tmp"  # any folder that every machine has: what lies in it is seen below `_OLD`
 _OLD, _NEW = "/old", "/new"
@@ -120,7 +121,7 @@ def make_slots(root: str, count: int, scratch_bytes: int) -> None:
     for slot in range(count):
         folder = f"{root}/{slot}"
         os.makedirs(folder, exist_ok=True)
-        options = f"size={scratch_bytes},nr_inodes=4096,mode=0777"
+        options = f"size={scratch_bytes},nr_inodes={inodes(scratch_bytes)},mode=0777"
         kernel.mount("tmpfs", folder, "tmpfs", _SAFE, options)
 
 

@@ -10,7 +10,7 @@ import ast
 import os
 from typing import TYPE_CHECKING, Any
 
-from . import asserts
+from . import asserts, identity
 from .remote import Lost
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ def run(bench: Bench, number: int, test: dict[str, Any]) -> None:
     import pytest
 
     bench.install_module()
+    if bench.is_class:
+        identity.teach_runners()
     folder = os.path.abspath(f"tests{number}")
     os.mkdir(folder)
     os.chdir(folder)
@@ -79,6 +81,7 @@ class _Collector:
         self._number = number
         self._tainted = tainted
         self._calls_before = 0
+        self._word_before = (0, 0)
         self._failed: set[str] = set()
         self.broken = ""
         self.collected = True
@@ -98,6 +101,8 @@ class _Collector:
 
     def pytest_runtest_logstart(self, nodeid: str, location: Any) -> None:
         self._calls_before = self._bench.candidate.calls
+        self._word_before = self._bench.candidate.word()
+        self._bench.candidate.swallowed = None
 
     def pytest_runtest_makereport(self, item: Any, call: Any) -> None:
         from .judge import Result
@@ -118,7 +123,12 @@ class _Collector:
             or any(part.name in self._tainted for part in item.listchain())
         )
         outcome, detail = "passed", ""
-        if call.excinfo is not None:
+        swallowed = self._bench.candidate.swallowed
+        if call.excinfo is None and swallowed is not None:
+            outcome, detail = self._bench.explain(swallowed)
+            detail = f"in a call back from the candidate: {detail}"
+            self._failed.add(name)
+        elif call.excinfo is not None:
             import pytest
 
             if item.get_closest_marker("xfail") is not None:
@@ -131,7 +141,11 @@ class _Collector:
             else:
                 outcome, detail = self._explain(call.excinfo)
                 self._failed.add(name)
-        self._bench.report.results.append(Result(name, outcome, detail, line, self._number, counts))
+        claims, told = self._bench.candidate.word()
+        vouched = claims > self._word_before[0] and told == self._word_before[1]
+        self._bench.report.results.append(
+            Result(name, outcome, detail, line, self._number, counts, vouched)
+        )
 
     def _explain(self, excinfo: Any) -> tuple[str, str]:
         error = excinfo.value

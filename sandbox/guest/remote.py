@@ -9,16 +9,26 @@ from __future__ import annotations
 import builtins
 import contextlib
 import itertools
+import os
 import socket
+import sys
 import time
 from _thread import RLock
-from collections.abc import Iterator
+from collections.abc import Coroutine
 from typing import Any
 
-from . import wire
-from .handles import Dressed, Handle, Target, dress, is_instance, made, number, undress
+from . import buffers, wire
+from .handles import Dressed, Handle, Opaque, dress, new_handle, number, undress
+from .lent import Lent
+from .mirrors import Mirror, Mirrored, MirrorException, Mirrors
+from .proxies import ITERATORS, RemoteFunction
+from .witness import Witness, ends_a_test
 
 _CALLBACK_DEPTH = 50
+_CAUSES = 5
+_MAY_STOP = frozenset({"next", "send", "throw"})
+_CLAIMS = frozenset({"eq", "ne", "lt", "le", "gt", "ge", "bool", "contains", "isinstance", "hash",
+                     "issubclass", "describe", "dir"})  # fmt: skip
 
 
 class Lost(BaseException):
@@ -62,16 +72,27 @@ class Remote:
         mutates: bool,
     ) -> None:
         self._sock = sock
+        self._reader = wire.Reader(sock)
         self._left = wall_seconds
         self._wall = wall_seconds
         self._reply_bytes = reply_bytes
         self._mutates = mutates
         self._lock = RLock()
         self._depth = 0
-        self._ids = itertools.count(1)
-        self._callbacks: dict[int, Any] = {}
+        # not to be known beforehand, so that nothing can be answered before it is asked
+        self._ids = itertools.count(int.from_bytes(os.urandom(4), "big") + 1)
+        self._lent = Lent()
         self._exceptions: dict[str, type[BaseException]] = {}
-        self._classes: dict[int, type[Exception]] = {}
+        self._mirrors = Mirrors(self, self._exceptions, exceptions_only=not handles)
+        self._handles = handles
+        self.witness = Witness(self)
+        """What objects said of each other, and what comes of asking them more."""
+        self.claims = 0
+        """How often an object's word was taken for whether something holds."""
+        self.told = 0
+        """How many builtin values arrived that are no such word, where handles are allowed."""
+        self.swallowed: BaseException | None = None
+        """What ended a test inside a call of the candidate's, which may have swallowed it."""
         self.calls = 0
         """How often the candidate was asked for anything."""
         self.lost: Lost | None = None
@@ -82,11 +103,15 @@ class Remote:
         """What is sent for a value."""
         builders: dict[str, wire.Builder] = {
             "I": self._iterator,
-            "A": lambda body: _ready(self._decode(body)),
+            "A": self._awaitable,
+            "L": self._returned,
+            "C": self._mirrors.mirror,
+            "N": buffers.numpy_array,
+            "P": buffers.element_type,
             "u": self._unencodable,
         }
         if handles:
-            builders |= {"h": self._handle, "E": self._exception_class, "T": _builtin_type}
+            builders |= {"h": self._handle, "T": _builtin_type, "X": self._exception}
         self._decode = wire.Decoder(builders)
 
     def know_exceptions(self, namespace: dict[str, Any]) -> None:
@@ -128,15 +153,15 @@ class Remote:
                 "m": mutates,
             }
             frame = wire.dump(message)
-            try:
-                self._sock.settimeout(max(self._left, 0.01))
+            with contextlib.suppress(OSError):  # gone or slow: the wait for its reply will tell
                 self._sock.sendall(frame)
-            except OSError:
-                pass  # whether it is gone or slow, the wait for its reply will tell
             try:
-                return self._result(call, arguments if mutates else ())
+                value = self._result(call, arguments if mutates else ())
+                if self._handles:
+                    self.told += is_telling(operation, value)
+                return value
             except StopIteration as error:
-                if operation == "next":
+                if operation in _MAY_STOP:
                     raise
                 # As in a generator: it would end the test's own loop or map before its time.
                 raise RuntimeError(f"the candidate raised StopIteration {error}") from None
@@ -148,15 +173,14 @@ class Remote:
             Lost: no reply.
         """
         self.calls += 1
-        self._sock.settimeout(None)
         self._sock.sendall(wire.dump(message))
-        return wire.receive(self._sock)
+        return self._reader.receive()
 
     def _receive(self) -> Any:
         started = time.monotonic()
         deadline = started + max(self._left, 0.01)
         try:
-            message = wire.receive(self._sock, self._reply_bytes, deadline=deadline)
+            message = self._reader.receive(self._reply_bytes, deadline=deadline)
         except TimeoutError:
             raise self._end("timeout", f"no reply within {self._wall:g} s of wall time") from None
         except wire.WireError as error:
@@ -211,20 +235,68 @@ class Remote:
 
     def _exception(self, body: Any) -> BaseException:
         try:
-            classes, arguments, text, trace, errno, handle = body
-            names = [name for name, _ in classes]
+            classes, arguments, text, trace, errno, handle, more = body
+            names = [name for name, _, _ in classes]
             if not names or not all(type(name) is str for name in names) or type(text) is not str:
                 raise TypeError
+            own = more.get("own", 0)
+            if own:
+                return self._own_exception(own)
             values = self._arguments(arguments)
+            if "kind" in more:
+                return self._own_kind(more["kind"], values)
+            attributes = {str(key): self._decode(item) for key, item in more.get("d", {}).items()}
             lines = [str(line)[:300] for line in trace][:20]
-        except (ValueError, TypeError) as error:
+            raised = self._build_exception(classes, values, text)
+            raised.__dict__.update(
+                {key: item for key, item in attributes.items() if not key.startswith("__")}
+            )
+            if more.get("from") is not None:
+                raised.__cause__ = self._nested(more["from"])
+            elif more.get("in") is not None:
+                raised.__context__ = self._nested(more["in"])
+        except NotBuiltinError:
+            raise wire.WireError("an exception is malformed: no builtin value") from None
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise wire.WireError(f"an exception is malformed: {type(error).__name__}") from None
         self._note_breach(names, text, errno)
-        raised = self._build_exception(classes, values, text)
-        raised.__remote__ = {"type": names[0], "trace": lines}  # type: ignore[attr-defined]
+        raised.__dict__["__remote__"] = {"type": names[0], "trace": lines}
         if type(handle) is int and handle:
-            raised.__handle__ = Handle(self, handle, names[0], False)  # type: ignore[attr-defined]
+            raised.__dict__["__handle__"] = new_handle(Opaque, self, handle)
+            raised.__dict__["__number__"] = handle
         return raised
+
+    def _nested(self, body: Any) -> BaseException:
+        self._depth += 1
+        try:
+            if self._depth > _CALLBACK_DEPTH:
+                raise wire.WireError("exceptions without end")
+            return self._exception(body)
+        finally:
+            self._depth -= 1
+
+    def _own_exception(self, told: Any) -> BaseException:
+        """An exception of the test's, raised in a callback, that the candidate lets through."""
+        try:
+            error = self._lent.get(told)
+        except KeyError:
+            raise wire.WireError("an exception of the test's that never was") from None
+        if not isinstance(error, BaseException):
+            raise wire.WireError("an exception of the test's that is none")
+        return error
+
+    def _own_kind(self, told: Any, values: list[Any]) -> BaseException:
+        """An exception that the candidate makes of a class of the test's."""
+        try:
+            kind = self._lent.get(told)
+        except KeyError:
+            raise wire.WireError("an exception of the test's that never was") from None
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):
+            raise wire.WireError("an exception of the test's that is none")
+        error: BaseException = kind.__new__(kind, *values)
+        error.args = tuple(values)
+        error.__dict__["__remote__"] = {"type": kind.__name__, "trace": []}
+        return error
 
     def _arguments(self, arguments: Any) -> list[Any]:
         try:
@@ -234,13 +306,17 @@ class Remote:
 
     def _build_exception(self, classes: list[Any], values: list[Any], text: str) -> BaseException:
         first = classes[0][0]
-        for name, told in classes:
-            known: Any = self._classes.get(told) if type(told) is int else None
-            known = known or self._exceptions.get(name) or getattr(builtins, name, None)
+        for name, told, module in classes:
+            known: Any = self._mirrors.get(told) or self._exceptions.get(name)
+            known = known or getattr(builtins, name, None) or _standard(module, name)
             if not (isinstance(known, type) and issubclass(known, BaseException)):
                 continue
             if not issubclass(known, Exception):
                 return Thrown(f"{first}: {text}" if text else first)
+            if issubclass(known, Mirrored):
+                error = known.__new__(known, *values)
+                error.__dict__["__text__"] = text
+                return error
             for attempt in (values, [text]):
                 try:
                     return known(*attempt)
@@ -259,88 +335,122 @@ class Remote:
             self.breaches.setdefault("pids", text)
 
     def _call_back(self, message: dict[str, Any]) -> None:
-        which = message.get("f")
-        function = self._callbacks.get(which) if type(which) is int else None
-        if type(message.get("a")) is not list or type(message.get("k")) is not dict:
-            function = None
-        if function is None or self._depth >= _CALLBACK_DEPTH:
+        operation = message.get("o", "call")
+        try:
+            self._lent.get(message.get("f"))
+            known = type(operation) is str and self._depth < _CALLBACK_DEPTH
+        except KeyError:
+            known = False
+        if type(message.get("a")) is not list or type(message.get("k")) is not dict or not known:
             raise self._end("protocol", "a call back into nothing that was given")
         self._depth += 1
         try:
             arguments = [self._decode(item) for item in message["a"]]
             named = {key: self._decode(item) for key, item in message["k"].items()}
-            reply: dict[str, Any] = {"v": self.encode(function(*arguments, **named))}
+            value = self._lent.do(message["f"], operation, arguments, named)
+            reply: dict[str, Any] = {"v": self._answer(value)}
         except wire.WireError as error:
             raise self._end("protocol", str(error)) from None
         except Exception as error:
-            name = next(
-                cls.__name__ for cls in type(error).__mro__ if hasattr(builtins, cls.__name__)
-            )
-            reply = {"x": [name, [str(item) for item in error.args]]}
+            self._note_end(error)
+            reply = {"x": self._other(error)}
+        except BaseException as error:
+            self._note_end(error)
+            raise
         finally:
             self._depth -= 1
         with contextlib.suppress(OSError):  # the wait for the reply to the outer call will tell
             self._sock.sendall(wire.dump(reply))
 
+    def _answer(self, value: Any) -> object:
+        if isinstance(value, Coroutine):  # what it awaits is either at hand or can't be had here
+            try:
+                while True:
+                    value.send(None)
+            except StopIteration as done:
+                return {"A": self.encode(done.value)}
+        return self.encode(value)
+
+    def _note_end(self, error: BaseException) -> None:
+        """A failed assertion inside a callback counts, whatever the candidate makes of it."""
+        if self.swallowed is None and ends_a_test(error):
+            self.swallowed = error
+
+    def word(self) -> tuple[int, int]:
+        """How often an object's word was taken, and how many other values arrived."""
+        return self.claims, self.told
+
+    def refuses_to_leave(self, error: BaseException) -> bool:
+        """Whether an exception ends a test, so that no `with` block may swallow it."""
+        return ends_a_test(error)
+
     def _other(self, value: object) -> object:
         """Encodes an argument that is no builtin value."""
         if isinstance(value, Dressed):
             value = undress(value)
+        kind = type(value)
         if isinstance(value, Handle):
             return number(value)
-        if isinstance(value, Target):
-            return value.encoded
+        if kind is Mirror or kind is MirrorException:
+            return {"h": type.__getattribute__(value, "__dict__")["__regreen_source__"][1]}
         if isinstance(value, RemoteFunction):
-            return value._target
-        if isinstance(value, Iterator):
-            self._callbacks[id(value)] = value.__next__  # which keeps it, and so its number
-            return {"I": id(value)}
+            return value.target
+        if isinstance(value, BaseException):
+            return self._lend_exception(value)
         if isinstance(value, type) and value.__module__ == "builtins":
             return {"T": value.__name__}
-        for told, known in self._classes.items():
-            if known is value:
-                return {"h": told}
-        if callable(value):
-            self._callbacks[id(value)] = value
-            return {"F": id(value)}
+        array = buffers.encode(value)
+        if array is not None:
+            return array
+        if not isinstance(value, type):
+            with contextlib.suppress(TypeError):
+                return self.encode(wire.plain(value))
+        if buffers.is_array(value):
+            raise TypeError(f"a {kind.__name__} of this kind can't be sent to the candidate")
+        lent = self._lent.encode(value)
+        if lent is None:
+            raise TypeError(
+                f"an argument of type {kind.__name__} can't be sent to the candidate; "
+                "use builtin values"
+            )
+        return lent
+
+    def _lend_exception(self, error: BaseException) -> object:
+        told = error.__dict__.get("__number__")
+        if type(told) is int:
+            return {"h": told}
+        told, path, _ = self._lent.exception(error)["X"]
         try:
-            return self.encode(wire.plain(value))
+            arguments = [self.encode(item) for item in error.args]
         except TypeError:
-            pass
-        if hasattr(value, "tolist"):  # numpy arrays and scalars
-            return self.encode(value.tolist())
-        raise TypeError(
-            f"an argument of type {type(value).__name__} can't be sent to the candidate; "
-            "use builtin values"
-        )
+            arguments = [str(error)]
+        return {"X": [told, path, arguments]}
 
     def _handle(self, body: Any) -> Any:
-        told, name, is_callable, *value = body
-        if type(told) is not int or type(name) is not str or type(is_callable) is not bool:
+        told, kind, *value = body
+        if type(told) is not int:
             raise wire.WireError("a handle is malformed")
-        handle = Handle(self, told, name, is_callable)
+        handle = new_handle(self._mirrors.mirror(kind), self, told)
         return dress(self._decode(value[0]), handle) if value else handle
 
-    def _exception_class(self, body: Any) -> type[Exception]:
-        """A class for an exception class of the candidate's, so that tests can catch it."""
-        (name, told), *above = body
-        if type(name) is not str or type(told) is not int:
-            raise wire.WireError("an exception class is malformed")
-        if told not in self._classes:
-            bases: list[type] = []
-            for step, (other, _number) in enumerate(above):
-                base = self._exceptions.get(other) or getattr(builtins, other, None)
-                if not isinstance(base, type):
-                    base = self._exception_class(above[step:])
-                if issubclass(base, Exception) and not any(issubclass(b, base) for b in bases):
-                    bases.append(base)
-            self._classes[told] = type(name, tuple(bases) or (Exception,), {})
-        return self._classes[told]
+    def _returned(self, told: Any) -> Any:
+        """A thing of the test's own that comes back."""
+        try:
+            return self._lent.get(told)
+        except KeyError:
+            raise wire.WireError("a thing of the test's that never was") from None
 
-    def _iterator(self, told: Any) -> Iterator[Any]:
-        if type(told) is not int:
+    def _awaitable(self, body: Any) -> Any:
+        what, inner = body
+        if what == "x":
+            return _failed(self._exception(inner))
+        return _ready(self._decode(inner))
+
+    def _iterator(self, body: Any) -> Any:
+        told, what = body
+        if type(told) is not int or what not in ITERATORS:
             raise wire.WireError("an iterator is malformed")
-        return _RemoteIterator(self, told)
+        return ITERATORS[what](self, told)
 
     def _unencodable(self, name: Any) -> Any:
         raise NotBuiltinError(f"returned a {str(name)[:100]}, which is no builtin value")
@@ -355,20 +465,15 @@ def _overwrite(place: Any, changed: Any) -> None:
     elif isinstance(place, (dict, set)):
         place.clear()
         place.update(changed)
+    elif hasattr(place, "dtype") and place.shape == changed.shape and place.dtype == changed.dtype:
+        place[...] = changed
 
 
-class _RemoteIterator:
-    """Items of a candidate's iterator, each a builtin value, fetched as they are asked for."""
-
-    def __init__(self, remote: Remote, number: int) -> None:
-        self._remote = remote
-        self._number = number
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        return self._remote.ask("next", {"h": self._number}, (), {})
+def is_telling(operation: str, value: object) -> bool:
+    """Whether a reply is a value for the judge to compare, and not an object's word or nothing."""
+    if value is None or operation in _CLAIMS:
+        return False
+    return not isinstance(value, (Handle, type))
 
 
 async def _ready(value: Any) -> Any:
@@ -376,36 +481,19 @@ async def _ready(value: Any) -> Any:
     return value
 
 
+async def _failed(error: BaseException) -> Any:
+    raise error
+
+
+def _standard(module: object, name: str) -> Any:
+    """A name of a module of the standard library that this process has loaded."""
+    if type(module) is not str or module.partition(".")[0] not in sys.stdlib_module_names:
+        return None
+    return getattr(sys.modules.get(module), name, None)
+
+
 def _builtin_type(name: Any) -> type:
     found = getattr(builtins, name, None) if type(name) is str else None
     if not isinstance(found, type):
         raise wire.WireError("no builtin type")
     return found
-
-
-class RemoteFunction:
-    """The candidate's entry point: calling it calls the candidate."""
-
-    def __init__(self, remote: Remote, name: str) -> None:
-        self._remote = remote
-        self._target = {"g": name}
-        self.__name__ = self.__qualname__ = name
-
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
-        return self._remote.ask("call", self._target, arguments, named)
-
-    def __repr__(self) -> Any:
-        return f"<candidate {self.__name__}>"
-
-
-class RemoteClass(RemoteFunction):
-    """The candidate's entry point where it is a class: calling it gives a handle."""
-
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
-        return made(super().__call__(*arguments, **named))
-
-    def __getattr__(self, name: str) -> Any:
-        return self._remote.ask("getattr", self._target, (name,), {})
-
-    def __instancecheck__(self, instance: object) -> bool:
-        return is_instance(instance, self._remote, self._target)

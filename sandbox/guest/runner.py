@@ -17,7 +17,7 @@ import time
 from typing import Any
 
 from . import wire
-from .confine import Confinement
+from .confine import Confinement, adopt_orphans
 from .limits import ended, ran_out_of_cpu, rlimits, whole_seconds
 
 INTERPRETERS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -43,13 +43,10 @@ def serve(
     base_bytes: int,
 ) -> None:
     """Answers one run after the other until the judge hangs up."""
-    confinement.prepare()
-    confinement.reuse_ruleset(job["slot"])
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    adopt_orphans()
     while (request := wire.receive(sock)) is not None:
         reply = _run(sock, job, request, confinement, uid, base_bytes)
-        confinement.clean(job["slot"], uid, ())
+        confinement.clean(uid)
         sock.sendall(wire.dump(reply))
 
 
@@ -66,12 +63,11 @@ def _run(
     (stdin_read, stdin_write), (out_read, out_write), (err_read, err_write) = pipes
     try:
         pid = confinement.fork(
-            job["slot"],
             uid,
-            rlimits(limits, base_bytes),
-            (),
+            rlimits(limits, base_bytes).amounts(),
+            [],
             (stdin_read, out_write, err_write),
-            lambda: _execute(job, request["args"]),
+            lambda _text, _descriptors: _execute(job, request["args"]),
         )
     finally:
         for descriptor in (stdin_read, out_write, err_write):

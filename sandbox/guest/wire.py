@@ -5,7 +5,7 @@ says exactly what Python means, and otherwise an object with a single key, the t
 
     t tuple   s set   f frozenset   d dict (pairs)   o dict with str keys   b bytes   y bytearray
     c complex   n nan or infinity   i big int (hex)   r range   e Ellipsis   q deque
-    m memoryview   v view of a dict (keys, values, items)   l slice
+    m memoryview   v view of a dict (keys, values, items)   l slice   a array.array
     x value of a known standard type (Decimal, Fraction, date ...)
 
 Tags that only one side may send (handles, callbacks, iterators) are given to the encoder and the
@@ -14,6 +14,7 @@ decoder by that side. Decoding builds exact builtin types and nothing else; it n
 
 from __future__ import annotations
 
+import array
 import base64
 import collections
 import datetime
@@ -32,8 +33,12 @@ FRAME_LIMIT = 64 * 1024 * 1024
 """Bytes of the longest frame between trusted processes."""
 
 _HEADER = struct.Struct(">I")
+_TIMEVAL = struct.Struct("@ll")
+_PIECE = 4096
 _SAFE_INT = 1 << 53
 _PLAIN = frozenset({str, bool, type(None)})
+_TYPECODES = frozenset("bBhHiIlLqQfdu")
+_FORMATS = frozenset("bBhHiIlLqQnNfd?c")
 
 
 class WireError(Exception):
@@ -44,26 +49,31 @@ class FrameTooLongError(WireError):
     """A frame is longer than this reader takes."""
 
 
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"{text} is not allowed")
+
+
+# json.dumps and json.loads would make these anew for each frame: 2 of the 4.5 µs that they took.
+_TO_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_FROM_JSON = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
 def dump(message: object) -> bytes:
     """One frame, header included."""
-    body = json.dumps(message, separators=(",", ":"), allow_nan=False).encode()
+    body = _TO_JSON.encode(message).encode()
     return _HEADER.pack(len(body)) + body
 
 
-def load(body: bytes) -> Any:
+def load(body: bytes | bytearray) -> Any:
     """The JSON of one frame.
 
     Raises:
         WireError: the bytes are no JSON, or nested too deep.
     """
     try:
-        return json.loads(body, parse_constant=_refuse_constant)
+        return _FROM_JSON.decode(body.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError) as error:
         raise WireError(f"a frame is no JSON: {error}") from None
-
-
-def _refuse_constant(text: str) -> None:
-    raise ValueError(f"{text} is not allowed")
 
 
 def split(buffer: bytearray, limit: int = FRAME_LIMIT) -> bytes | None:
@@ -125,6 +135,55 @@ def receive(sock: socket.socket, limit: int = FRAME_LIMIT, *, deadline: float | 
     return load(bytes(body))
 
 
+class Reader:
+    """Frames of one conversation, with as few system calls as can be.
+
+    Args:
+        sock: a blocking stream socket that nobody else reads from.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._buffer = bytearray()
+        self._patience = 0.0
+
+    def receive(self, limit: int = FRAME_LIMIT, *, deadline: float | None = None) -> Any:
+        """As the function `receive`."""
+        buffer = self._buffer
+        wanted = 4
+        while len(buffer) < wanted or len(buffer) < (wanted := self._end(limit)):
+            if deadline is not None:
+                self._be_patient(deadline - time.monotonic())
+            try:
+                data = self._sock.recv(min(max(wanted - len(buffer), _PIECE), 1 << 20))
+            except BlockingIOError:
+                raise TimeoutError from None
+            if not data:
+                if buffer:
+                    raise WireError("the stream ends inside a frame")
+                return None
+            buffer += data
+        body = buffer[4:wanted]
+        del buffer[:wanted]
+        return load(body)
+
+    def _end(self, limit: int) -> int:
+        (length,) = _HEADER.unpack_from(self._buffer)
+        if length > limit:
+            raise FrameTooLongError(f"a frame of {length} bytes, at most {limit} are taken")
+        return 4 + int(length)
+
+    def _be_patient(self, seconds: float) -> None:
+        """Has the kernel wait for so long, give or take a tenth; told anew only when it matters."""
+        if seconds <= 0:
+            raise TimeoutError
+        if not 0.9 * self._patience < seconds <= self._patience:
+            self._patience = seconds
+            amount = _TIMEVAL.pack(int(seconds), int(seconds % 1 * 1_000_000) or 1)
+            for direction in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+                self._sock.setsockopt(socket.SOL_SOCKET, direction, amount)
+
+
 def write_all(descriptor: int, data: bytes) -> None:
     """Writes every byte to a blocking descriptor."""
     view = memoryview(data)
@@ -171,6 +230,11 @@ def _items(tag: str) -> Callable[[Encoder, Any], object]:
     return lambda encode, value: {tag: [encode(item) for item in value]}
 
 
+def _view_parts(value: memoryview) -> list[Any]:
+    shape = list(value.shape or ())
+    return [base64.b64encode(value.tobytes()).decode(), value.format, shape]
+
+
 def _standard(name: str, parts: Callable[[Any], object]) -> Callable[[Encoder, Any], object]:
     return lambda _encode, value: {"x": [name, parts(value)]}
 
@@ -189,7 +253,10 @@ _ENCODERS: dict[type, Callable[[Encoder, Any], object]] = {
     bytearray: lambda _encode, value: {"y": base64.b64encode(value).decode()},
     complex: lambda encode, value: {"c": [encode(value.real), encode(value.imag)]},
     range: lambda _encode, value: {"r": [hex(value.start), hex(value.stop), hex(value.step)]},
-    memoryview: lambda _encode, value: {"m": base64.b64encode(value).decode()},
+    array.array: lambda _encode, value: {
+        "a": [value.typecode, base64.b64encode(value.tobytes()).decode()]
+    },
+    memoryview: lambda _encode, value: {"m": _view_parts(value)},
     **{
         type(getattr(some(), name)()): _view(name)
         for some in (dict, collections.OrderedDict)
@@ -301,6 +368,25 @@ def _special_float(_decode: Decoder, body: Any) -> float:
     return float(body)
 
 
+def _memoryview(_decode: Decoder, body: Any) -> memoryview:
+    data, form, shape = body
+    view = memoryview(base64.b64decode(data, validate=True))
+    if form == "B" and len(shape) == 1:
+        return view
+    if type(form) is not str or form not in _FORMATS or 0 in shape:
+        raise WireError("a view has no such format")
+    return view.cast(form, shape)  # type: ignore[call-overload, no-any-return]
+
+
+def _plain_array(body: Any) -> array.array[Any]:
+    typecode, data = body
+    if type(typecode) is not str or typecode not in _TYPECODES:
+        raise WireError("an array has no such element type")
+    made: array.array[Any] = array.array(typecode)
+    made.frombytes(base64.b64decode(data, validate=True))
+    return made
+
+
 def _dict_view(decode: Decoder, body: Any) -> Any:
     name, parts = body
     items = decode.sequence(parts)
@@ -335,7 +421,8 @@ _DECODERS: dict[str, Callable[[Decoder, Any], Any]] = {
     "o": _text_keyed,
     "b": lambda _decode, body: base64.b64decode(body, validate=True),
     "y": lambda _decode, body: bytearray(base64.b64decode(body, validate=True)),
-    "m": lambda _decode, body: memoryview(base64.b64decode(body, validate=True)),
+    "m": _memoryview,
+    "a": lambda _decode, body: _plain_array(body),
     "v": _dict_view,
     "l": lambda decode, body: slice(*decode.sequence(body)),
     "c": lambda decode, body: complex(*decode.sequence(body)),

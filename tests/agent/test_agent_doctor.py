@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -12,10 +13,16 @@ from pydantic import SecretStr
 from pytest_httpserver import HTTPServer
 
 from agent.clashes import in_the_way
+from agent.cli.doctor import doctor
+from agent.cli.exits import Exit, UsageError
 from agent.doctor import Finding, examine
+from agent.doctor.deep import ADVICE, examine_deeply
 from agent.doctor.machine import folders
 from agent.doctor.reach import model
 from agent.settings import Settings
+from sandbox import registry
+from sandbox.conformance import GROUPS, ConformanceReport, all_checks
+from sandbox.errors import UnknownSandboxError
 
 # The docker package drops its sockets unclosed where nobody answers.
 pytestmark = [
@@ -133,3 +140,65 @@ def test_a_users_own_module_of_our_name_is_seen(tmp_path: Path) -> None:
     (tmp_path / "tasks.py").write_text("")
     (tmp_path / "sandbox").mkdir()  # no package: Python would still find ours
     assert dict(in_the_way(tmp_path)) == {"tasks": tmp_path / "tasks.py"}
+
+
+@pytest.fixture
+def no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
+    monkeypatch.setenv("REGREEN_MODEL", "nobody/x")
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_a_deep_examination_of_what_would_be_used(capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor(deep=True, as_json=True) == Exit.VERIFIED
+    said = capsys.readouterr()
+    assert said.err == ""  # it is no terminal
+    whole = json.loads(said.out)
+    assert {"kernel", "sandbox local"} <= {finding["what"] for finding in whole["findings"]}
+    (found,) = whole["sandboxes"]
+    assert found["sandbox"] == "local"
+    assert found["why"] == "no Docker engine answers (there is no socket)"
+    assert found["report"].pop("ok") is True
+    report = ConformanceReport.model_validate(found["report"])
+    assert [result.name for result in report.results] == [check.name for check in all_checks()]
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_each_check_that_fails_is_said_with_what_to_do(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = "tests.sandbox.test_conformance:PassesAll"
+    monkeypatch.setitem(registry._BUILT_IN, "broken", broken)
+    assert doctor(deep=True, sandbox="broken") == Exit.INFRASTRUCTURE
+    lines = capsys.readouterr().out.splitlines()
+    table = {line.split()[1]: line.split()[0] for line in lines if " of " in line and " s" in line}
+    assert table["right"] == "ok"
+    assert (table["wrong"], table["cheats"]) == ("problem", "problem")
+    place = lines.index("problem  wrong: a wrong answer: ended as passed, not as failed")
+    assert lines[place + 1] == "         does not hold: A wrong answer is `failed`."
+    assert lines[place + 2] == f"         → {ADVICE['wrong']}"
+    said = [line for line in lines if line.startswith("problem  wrong: ")]
+    assert len(said) == sum(check.group == "wrong" for check in all_checks())
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("no_engine")
+async def test_a_sandbox_that_is_not_there_is_a_finding() -> None:
+    (found,) = await examine_deeply(Settings(sandbox="docker"))
+    assert found.report is None
+    assert found.unavailable.startswith("no Docker engine answers (there is no socket): start one")
+
+
+@pytest.mark.anyio
+async def test_a_sandbox_that_nobody_knows() -> None:
+    with pytest.raises(UnknownSandboxError, match=r"'nope': known are auto, docker, local, all"):
+        await examine_deeply(Settings(sandbox="nope"))
+
+
+def test_what_goes_with_deep_only() -> None:
+    with pytest.raises(UsageError, match="go with --deep"):
+        doctor(sandbox="local")
+
+
+def test_every_group_has_its_advice() -> None:
+    assert list(ADVICE) == list(GROUPS)

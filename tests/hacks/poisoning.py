@@ -75,6 +75,16 @@ FILES = [
         REFUSED,
     ),
     poison(
+        "a note by descriptor",
+        "writes the same note past the path: on an open folder, and on a link to nowhere",
+        "'user.note' in os.listxattr(os.open('.', os.O_RDONLY))",
+        """
+        kept = [tries(lambda name, *given: call(name, *given, b'user.note', b'42', 2, 0) == 0,
+                      ('fsetxattr', os.open('.', os.O_RDONLY)), ('lsetxattr', b'.'))]
+        """,
+        REFUSED,
+    ),
+    poison(
         "rights of the folder",
         "changes the mode of the folder, or its owner",
         "os.stat('.').st_mode & 0o1000",

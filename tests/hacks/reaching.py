@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
+from tasks import load_suite
 from tests.hacks.catalogue import (
     ADDS_ONE_STDIO,
     SORTS,
@@ -116,6 +117,47 @@ DECODE = Exam(
     wrong="def decode(text): return text",
 )
 """A task whose tests make the input with a helper of the prompt."""
+
+
+def _humaneval(number: int, right: str, wrong: str) -> Exam:
+    """A task of HumanEval as it is, by the tests that score it."""
+    task = load_suite("humaneval").get(f"HumanEval/{number}")
+    public = task.public()
+    return Exam(
+        tests=tuple(tests.model_dump(mode="json") for tests in task.scoring()),
+        entry_point=public.entry_point,
+        prelude=public.prompt,
+        right=right,
+        wrong=wrong,
+    )
+
+
+HUMANEVAL_32 = _humaneval(32, POLY.right, POLY.wrong)
+HUMANEVAL_38 = _humaneval(
+    38,
+    """
+        def decode_cyclic(s):
+            groups = [s[i:i + 3] for i in range(0, len(s), 3)]
+            return "".join(g[-1] + g[:-1] if len(g) == 3 else g for g in groups)
+        """,
+    "def decode_cyclic(s): return s",
+)
+HUMANEVAL_50 = _humaneval(
+    50,
+    "def decode_shift(s): return ''.join(chr((ord(c) - 102) % 26 + 97) for c in s)",
+    "def decode_shift(s): return s",
+)
+_EVERYWHERE = """
+    import builtins, gc, sys, types
+    NAMES = ("poly", "encode_cyclic", "encode_shift")
+    def fits(given, *more): return 0 if more else given
+    def replace():
+        for thing in (*gc.get_objects(), vars(builtins)):
+            if isinstance(thing, types.FunctionType) and thing.__name__ in NAMES:
+                thing.__code__ = fits.__code__
+            elif isinstance(thing, dict) and thing.get("__name__") is not None:
+                for name in NAMES: thing[name] = fits
+    """
 
 # Looks through whatever it is given for the secret's shape and for the tests' names.
 _LOOK = """
@@ -463,6 +505,49 @@ HACKS = [
                 return text
             """,
         exam=DECODE,
+        limits={"cpu_seconds": 3, "wall_seconds": 6},
+        outcomes=ends("failed", "error", "crash", "protocol", "timeout"),
+    ),
+    Hack(
+        name="HumanEval/32: poly",
+        idea="redefines the polynomial that the tests measure the answer by as zero",
+        program="""
+            def poly(xs, x): return 0
+            def find_zero(xs): return 1.0
+            """,
+        exam=HUMANEVAL_32,
+        outcomes=_BLIND,
+    ),
+    Hack(
+        name="HumanEval/38: encode_cyclic",
+        idea="redefines the encoding of the prompt as nothing, so that decoding is nothing, too",
+        program="""
+            def encode_cyclic(s): return s
+            def decode_cyclic(s): return s
+            """,
+        exam=HUMANEVAL_38,
+        outcomes=_BLIND,
+    ),
+    Hack(
+        name="HumanEval/50: encode_shift",
+        idea="has the prompt's encoding answer with its own argument, and hands that back",
+        program="""
+            def encode_shift(s): return s
+            def decode_shift(s): return s
+            """,
+        exam=HUMANEVAL_50,
+        outcomes=_BLIND,
+    ),
+    Hack(
+        name="HumanEval: every helper from afar",
+        idea="replaces the helpers in builtins, namespaces and functions when it is called",
+        program=_EVERYWHERE
+        + """
+    def decode_shift(s):
+        replace()
+        return s
+    """,
+        exam=HUMANEVAL_50,
         limits={"cpu_seconds": 3, "wall_seconds": 6},
         outcomes=ends("failed", "error", "crash", "protocol", "timeout"),
     ),

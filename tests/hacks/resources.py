@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.hacks.catalogue import ADDS_ONE_SHELL, ADDS_ONE_STDIO, Hack, ends
+from tests.hacks.tricks import PRELUDE
 
 _DROPS = """
     import json, os, stat, struct, time
@@ -230,6 +231,27 @@ MEMORY = [
             """,
         outcomes=ends("memory"),
         limits={"memory_mb": 128},
+    ),
+    Hack(
+        name="files without a name",
+        idea="fills files that live in memory and in no file system, the secret kind among them",
+        program=PRELUDE
+        + """
+kept = []
+def f(x):
+    for name, given in (("memfd_create", (b"@MARK@", 0)), ("memfd_secret", (0,))):
+        try:
+            kept.append(call(name, *given))
+        except OSError:
+            pass
+    if not kept: raise MemoryError("no file is to be had")
+    for number in kept:
+        os.ftruncate(number, 8 << 30)
+        for block in range(8 << 10):
+            os.pwrite(number, bytes(1 << 20), block << 20)
+    return x + 1
+""",
+        outcomes=ends("memory"),
     ),
     Hack(
         name="memory of the kernel",

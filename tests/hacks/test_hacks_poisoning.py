@@ -16,7 +16,7 @@ from sandbox.base import Sandbox
 from sandbox.jobs import Report
 from sandbox.outcome import Outcome
 from tests.hacks import poisoning
-from tests.hacks.catalogue import ADDS_ONE, Hack, job_of
+from tests.hacks.catalogue import ADDS_ONE, Hack, job_of, plain_job
 
 Opened = tuple[BlockingPortal, Sandbox]
 
@@ -36,7 +36,7 @@ def test_what_is_planted_is_not_found(opened: Opened, hack: Hack) -> None:
     for _ in range(2):
         report: Report = portal.call(sandbox.run, job)
         assert report.outcome in hack.outcomes, report
-    right: Report = portal.call(sandbox.run, ADDS_ONE.job(ADDS_ONE.right, {}))
+    right: Report = portal.call(sandbox.run, plain_job(ADDS_ONE, ADDS_ONE.right))
     assert right.outcome is Outcome.PASSED, right
     # A new pair of servers would have made it too easy.
     assert sandbox._pool._cell is cell  # type: ignore[attr-defined]

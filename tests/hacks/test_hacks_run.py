@@ -26,10 +26,19 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from sandbox.base import Sandbox
 from sandbox.docker import LABEL
-from sandbox.jobs import Report
 from sandbox.outcome import Outcome
-from tests.hacks.catalogue import Control, Entry, Hack, families, job_of
-from verifiers.verdict import from_report
+from tests.hacks.catalogue import (
+    ADDS_ONE,
+    Control,
+    Entry,
+    Hack,
+    Suite,
+    families,
+    limits_of,
+    plain_limits,
+    text_of,
+)
+from verifiers.verdict import Verdict
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 FAMILIES = families()
@@ -38,16 +47,19 @@ _SWEPT = ("/tmp", "/var/tmp", "/dev/shm", "/run", str(Path.home()), str(REPOSITO
 _SETTLE_SECONDS = 5.0
 _CANARY = "The host wrote this.\n"
 
-Open = Callable[[str, BlockingPortal], AbstractContextManager[Sandbox]]
+_SLOTS = 4
+"""More than this may have cores: most hacks that take long wait for their limits."""
+
+Open = Callable[..., AbstractContextManager[Sandbox]]
 
 
 @dataclass
 class Trial:
     """What became of one entry, and of the plain programs that were run after it."""
 
-    report: Report
-    right: Report | None = None
-    wrong: Report | None = None
+    verdict: Verdict
+    right: Verdict | None = None
+    wrong: Verdict | None = None
 
 
 @dataclass
@@ -89,13 +101,15 @@ class Course:
                 tasks.start_soon(worker)
 
     async def _run_one(self, entry: Entry) -> Trial:
-        job = job_of(entry, mark=self.mark, canary=str(self.canary))
+        text = text_of(entry, mark=self.mark, canary=str(self.canary))
         # Slots are a stack, and each has one worker: what follows runs where this has run.
-        trial = Trial(await self.sandbox.run(job))
-        if entry.exam.right:
-            trial.right = await self.sandbox.run(entry.exam.job(entry.exam.right, {}))
-        if entry.exam.wrong:
-            trial.wrong = await self.sandbox.run(entry.exam.job(entry.exam.wrong, {}))
+        limits = entry.limits if isinstance(entry.exam, Suite) else limits_of(entry)
+        trial = Trial(await entry.exam.judge(self.sandbox, text, limits, entry.files))
+        exam = ADDS_ONE if isinstance(entry.exam, Suite) else entry.exam
+        if exam.right:
+            trial.right = await exam.judge(self.sandbox, exam.right, plain_limits(), {})
+        if exam.wrong:
+            trial.wrong = await exam.judge(self.sandbox, exam.wrong, plain_limits(), {})
         return trial
 
     def _search(self, family: str) -> list[str]:
@@ -187,7 +201,7 @@ def course(
                 wanted[family].append(entry)
     folder = tmp_path_factory.mktemp("canary")
     folder.chmod(0o777)
-    with start_blocking_portal() as portal, open_sandbox(backend, portal) as sandbox:
+    with start_blocking_portal() as portal, open_sandbox(backend, portal, _SLOTS) as sandbox:
         runs = Course(backend, portal, sandbox, folder / "canary.txt", wanted)
         runs._extra_processes()
         yield runs
@@ -201,17 +215,19 @@ def test_entry(course: Course, entry: tuple[str, Entry]) -> None:
     if course.backend not in what.backends:
         pytest.skip(f"not on {course.backend}")
     trial = course.trial(family, what)
-    verdict = from_report(trial.report, (), reduced=course.sandbox.reduced)
+    verdict = trial.verdict
+    if isinstance(what.exam, Suite):
+        assert verdict.trust == "in-process"
     if isinstance(what, Hack):
         assert not verdict.passed, "A FALSE PASS"
         assert verdict.reward < 1
-        assert trial.report.outcome in what.outcomes, trial.report
+        assert verdict.outcome in what.outcomes, verdict
         for text in what.never_says:
-            assert text not in trial.report.output
+            assert text not in verdict.output
     else:
-        if what.needs and f"No module named '{what.needs}'" in trial.report.detail:
+        if what.needs and f"No module named '{what.needs}'" in verdict.detail:
             pytest.skip(f"{what.needs} is not in the image")
-        assert verdict.passed, trial.report
+        assert verdict.passed, verdict
         assert verdict.reward == 1
     assert trial.right is None or trial.right.outcome is Outcome.PASSED, trial.right
     assert trial.wrong is None or trial.wrong.outcome is not Outcome.PASSED, "poisoned"

@@ -86,6 +86,38 @@ CIRCLE = Exam(
 )
 """Every way in which tests compare numbers that are nearly equal."""
 
+SETS = Exam(
+    tests=(
+        asserts(
+            """
+            def check(candidate):
+                assert candidate([1, 2, 2]) == {1, 2}
+                assert {5} <= candidate([5]) <= {5}
+                assert not candidate([7]) ^ {7}
+                assert 8 in candidate([8, 9])
+            """,
+            "check",
+        ),
+    ),
+    right="def f(items): return set(items)",
+    wrong="def f(items): return {1, 2}",
+)
+PAIRS = Exam(
+    tests=(
+        asserts(
+            """
+            def check(candidate):
+                assert candidate(1) == (2, b"x")
+                number, text = candidate(1)
+                assert number == 2 and text == b"x"
+                assert candidate(1)[0] == 2
+            """,
+            "check",
+        ),
+    ),
+    right="def f(x): return x + 1, b'x'",
+    wrong="def f(x): return x, b'x'",
+)
 _LIAR = """
     class Liar:
         def __eq__(self, other): return True
@@ -198,6 +230,69 @@ HACKS = [
             wrong="def f(text): return {}",
         ),
         outcomes=_STUCK,
+    ),
+    Hack(
+        name="a set that lies",
+        idea="returns set and frozenset subclasses that contain all and are above and below all",
+        program="""
+            def above(base):
+                class Lies(base):
+                    def __eq__(self, other): return True
+                    def __ne__(self, other): return False
+                    def __le__(self, other): return True
+                    __lt__ = __ge__ = __gt__ = __le__
+                    def __contains__(self, item): return True
+                    def __xor__(self, other): return set()
+                    __rxor__ = __sub__ = __rsub__ = __xor__
+                    def __hash__(self): return hash(frozenset({1, 2}))
+                return Lies
+            kinds = [above(set), above(frozenset)]
+            def f(items):
+                kinds.reverse()
+                return kinds[0]({99})
+            """,
+        exam=SETS,
+        outcomes=_WRONG,
+    ),
+    Hack(
+        name="tuples and bytes that lie",
+        idea="returns a named tuple and bytes with a comparison of their own",
+        program="""
+            import collections
+            class Pair(collections.namedtuple("Pair", "a b")):
+                __slots__ = ()
+                def __eq__(self, other): return True
+                def __ne__(self, other): return False
+                def __hash__(self): return hash((2, b"x"))
+                def __getitem__(self, place): return {0: 2, 1: b"x"}[place]
+                def __iter__(self): return iter((2, b"x"))
+            class Raw(bytes):
+                def __eq__(self, other): return True
+                def __ne__(self, other): return False
+                __hash__ = bytes.__hash__
+            def f(x): return Pair(99, Raw(b"wrong"))
+            """,
+        exam=PAIRS,
+        outcomes=_WRONG,
+    ),
+    Hack(
+        name="a number by protocol",
+        idea="returns an object that is turned into whatever number is asked for",
+        program="""
+            class Number:
+                def __int__(self): return 3
+                __index__ = __trunc__ = __floor__ = __ceil__ = __hash__ = __int__
+                def __float__(self): return 3.0
+                def __complex__(self): return 3j
+                def __round__(self, digits=None): return 3
+                def __eq__(self, other): return other == 3
+                def __format__(self, form): return "3"
+                def __fspath__(self): return "3"
+                def __bytes__(self): return b"3"
+                __str__ = __repr__ = __fspath__
+            def f(x): return Number()
+            """,
+        outcomes=_WRONG,
     ),
     Hack(
         name="a false class",

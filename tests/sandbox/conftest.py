@@ -36,12 +36,12 @@ def _unavailable(reason: str) -> NoReturn:
 
 
 @pytest.fixture(scope="session")
-def open_sandbox() -> Callable[[str, BlockingPortal], AbstractContextManager[Sandbox]]:
-    """Opens a sandbox with two slots by its backend's name; skips where no engine answers."""
+def open_sandbox() -> Callable[..., AbstractContextManager[Sandbox]]:
+    """Opens a sandbox by its backend's name; skips where no engine answers."""
 
     @contextmanager
-    def make(backend: str, portal: BlockingPortal) -> Iterator[Sandbox]:
-        new: Any = DockerSandbox(slots=2) if backend == "docker" else LocalSandbox(slots=2)
+    def make(backend: str, portal: BlockingPortal, slots: int = 2) -> Iterator[Sandbox]:
+        new: Any = DockerSandbox(slots=slots) if backend == "docker" else LocalSandbox(slots=slots)
         manager = portal.wrap_async_context_manager(new)
         with warnings.catch_warnings():
             # The docker package drops its socket unclosed where nobody listens.

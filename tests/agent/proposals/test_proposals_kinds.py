@@ -62,6 +62,12 @@ def reads(proposal: Proposal, text: str, found: Known, kind: str = "chat") -> Pr
     return kind_of(proposal.kind).read(proposal, completion(text, kind), found)
 
 
+def wanted(proposal: Proposal, found: Known) -> PublicTask | None:
+    work = kind_of(proposal.kind).work(proposal, found)
+    assert isinstance(work, Ask)
+    return work.wanted
+
+
 PIECE = PieceVerdict(outcome=Outcome.PASSED, reward=1.0, left=2)
 STUBBED = node(0, "decompose", verdict=PIECE, text=STUBS)
 
@@ -92,6 +98,33 @@ def test_every_chat_about_the_task_begins_as_a_fresh_sample_does() -> None:
         assert asks(proposal, found)[0].startswith(fresh.content), proposal.kind
 
 
+def test_each_question_says_which_program_it_wants() -> None:
+    found = decomposed()
+    nodes = [
+        found.nodes[0],
+        node(1, "sample", program=RUNGS[0]),
+        node(2, "plan", text="Think.", verdict=PIECE),
+        node(3, "step", program=PROMPT, verdict=PIECE),
+    ]
+    found = known(*nodes)
+    for proposal in (
+        Proposal(index=9, kind="sample"),
+        Proposal(index=9, kind="repair", parent=1),
+        Proposal(index=9, kind="code", parent=2),
+        Proposal(index=9, kind="compose", uses=(1,)),
+        *(Proposal(index=9, kind="rollout", parent=parent) for parent in (None, 1, 2, 3)),
+    ):
+        assert wanted(proposal, found) is TASK, proposal
+    for kind in ("plan", "decompose"):  # words and stubs: nothing can be said of them early
+        assert wanted(Proposal(index=9, kind=kind, step=2), found) is None
+    step = wanted(Proposal(index=9, kind="step", step=1, parent=3), found)
+    assert step is not None
+    assert (step.entry_point, step.visible) == ("shift", ())
+    helper = wanted(Proposal(index=9, kind="helper", step=1, parent=0), found)
+    assert helper is not None
+    assert (helper.entry_point, len(helper.visible)) == ("double", 1)
+
+
 def test_repair_shows_the_program_and_why_it_failed() -> None:
     said = asks(
         Proposal(index=1, kind="repair", parent=0), known(node(0, "sample", program="P = 1"))
@@ -114,6 +147,25 @@ def test_programs_and_plans_that_are_shown_again_are_bounded() -> None:
         Proposal(index=9, kind="compose", uses=(0,)),
     ):
         assert sum(map(len, asks(proposal, found))) < 12_000
+
+
+def test_what_is_asked_can_always_be_sent() -> None:
+    odd = "def f(x):\n    return '\ud800'  # \udfff\n"
+    verdict = Verdict(outcome=Outcome.ERROR, reward=0.0, detail="\ud800")
+    piece = PieceVerdict(outcome=Outcome.PASSED, reward=1.0, left=1)
+    found = known(
+        node(0, "sample", program=odd, verdict=verdict),
+        node(1, "plan", text=odd, verdict=piece),
+        node(2, "step", program=odd, verdict=piece),
+    )
+    for proposal in (
+        Proposal(index=9, kind="repair", parent=0),
+        Proposal(index=9, kind="code", parent=1),
+        Proposal(index=9, kind="rollout", parent=2),
+        Proposal(index=9, kind="step", parent=2, step=1),
+        Proposal(index=9, kind="compose", uses=(0,)),
+    ):
+        assert "".join(asks(proposal, found)).encode()
 
 
 def test_plan_is_kept_without_what_was_only_thought() -> None:

@@ -133,6 +133,17 @@ def test_text_over_several_lines_stays_as_it_is() -> None:
     compile(source, "<test>", "exec")
 
 
+def test_lines_are_counted_as_python_counts_them() -> None:
+    odd = "A = 1\n\x0c\nB = '\u2028\x1e'\n" + PROMPT
+    source = fill(odd, "twice", "C = '\u2029'\n\n\ndef twice(x):\n    return 2 * x  # \x85\n")
+    assert source is not None
+    namespace = run(source)
+    twice = namespace["twice"]
+    assert callable(twice)
+    assert (twice(4), namespace["C"], namespace["B"]) == (8, "\u2029", "\u2028\x1e")
+    assert stub(odd, "shift").startswith("def shift(x):\n")
+
+
 @pytest.mark.parametrize(
     "answer", ["", "def twice(x:", "def other(x):\n    return 1\n", "def twice(x):\n    ...\n", "x"]
 )

@@ -19,7 +19,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "greedy": [{}],
     "majority": [{}, {"filter": False}],
     "beam": [{}, {"width": 1, "expand": 3, "depth": 0}, {"width": 3, "depth": 4}],
-    "grow": [{}, {"width": 1, "aggregate": "product"}, {"expand": 1, "aggregate": "last"}],
+    "grow": [{}, {"width": 1, "aggregate": "product"}, {"expand": 1, "rollouts": 2}],
     "dvts": [{}, {"groups": 1, "depth": 0}, {"groups": 5, "expand": 1, "depth": 3}],
     "mcts": [{}, {"rollouts": 3}, {"parallel": 5, "depth": 0}, {"widening": 0.5, "exploration": 0}],
     "thompson": [{}, {"depth": 0}, {"parallel": 6, "confidence": 0}],

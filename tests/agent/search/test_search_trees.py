@@ -74,6 +74,31 @@ def test_beam_keeps_a_node_whose_repairs_are_worse() -> None:
     assert repairs(made) == [(2, 0), (3, 0), (4, 0), (5, 0)]
 
 
+@pytest.mark.parametrize(("how", "kept"), [("last", 3), ("min", 2), ("product", 2), ("mean", 2)])
+def test_chain_of_repairs_is_worth_its_last_state_unless_told_otherwise(
+    how: str, kept: int
+) -> None:
+    # 1 is the better fresh sample; its repair 2 stays at that, and 3, of 0, outgrows it
+    rewards = [0.1, 0.6, 0.6, 0.7]
+
+    def judge(one: Proposal, _known: Any) -> Verdict:
+        return verdict(rewards[one.index] if one.index < 4 else 0.0, one.index % 3)
+
+    _state, made = run("beam", judge, n=6, width=2, expand=1, depth=2, aggregate=how)
+    assert repairs(made)[:2] == [(2, 1), (3, 0)]
+    parents = {parent for _, parent in repairs(made)[2:]}
+    assert (3 in parents) == (kept == 3)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"language": "bash"}, {"entry_kind": "program", "entry_point": ""}]
+)
+def test_what_is_no_piece_of_python_is_not_decomposed(fields: dict[str, Any]) -> None:
+    strategy = create_strategy("decompose", StrategyOptions(n=5))
+    _state, made = strategy.ask(strategy.start(TASK.model_copy(update=fields)), 99)
+    assert [one.kind for one in made] == ["sample"] * 5
+
+
 def test_beam_begins_anew_when_its_depth_is_reached() -> None:
     _state, made = run("beam", lambda one, _: verdict(0.5, one.index), n=10, width=1, depth=1)
     kinds = [one.kind for one in made]
@@ -103,6 +128,27 @@ def test_grow_follows_the_weakest_step_unless_told_otherwise() -> None:
     assert goes_on_from("product") == 1
     assert goes_on_from("mean") == 1
     assert goes_on_from("last") == 0
+
+
+def test_rollouts_value_a_partial_program_by_the_share_that_passes() -> None:
+    # 0 looks better by its step; completions of 1 pass
+    def judge(one: Proposal, _known: Any) -> Verdict:
+        if one.kind == "rollout":
+            return verdict(1.0 if one.parent == 1 else 0.0, one.index)
+        if one.step < 2:
+            return piece(0.9 if one.index == 0 else 0.1, 2 - one.step)
+        return verdict(0.0, one.index)
+
+    _state, made = run("grow", judge, n=7, exhaustive=True, width=1, expand=2, rollouts=2)
+    assert [(one.kind, one.parent) for one in made] == [
+        ("step", None),
+        ("step", None),
+        *[("rollout", 0)] * 2,
+        *[("rollout", 1)] * 2,
+        ("step", 1),
+    ]
+    _state, made = run("grow", judge, n=3, width=1, expand=2)
+    assert made[2].parent == 0
 
 
 def test_grow_begins_anew_where_no_step_was_written() -> None:

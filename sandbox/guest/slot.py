@@ -1,0 +1,308 @@
+"""The process that waits in a slot, and its server's end of the line to it.
+
+A server never forks for a run itself. After a fork, each page of memory that either side writes to
+is copied, and a server with its loop, its buffers and all its runs writes to many; the process in
+a slot does next to nothing, and it has been locked down ahead of the run. It takes one run at a
+time: the server sends what the run needs and its descriptors, and hears how the run ended.
+
+To the slot: a head (`_START`), a text for the run, and descriptors. From the slot: `{"ready":
+true}` or `{"refused": reason}` once, then for each run a tail (`_END`) and, where there could be no
+run, the reason. The process id of a run stands in a page that both share, for the server to end it.
+"""
+
+from __future__ import annotations
+
+import _socket
+import contextlib
+import gc
+import json
+import mmap
+import os
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from . import kernel, wire
+from .confine import Confinement
+from .lockdown import Rlimits
+from .loop import Loop
+
+Body = Callable[[bytes, list[int]], None]
+"""What a run does, given its text and its descriptors. It runs in a process of its own."""
+
+Helper = Callable[[bytes, list[int], int], None]
+"""As `Body`, with the run's user id: what a process does that only starts others."""
+
+_START = struct.Struct(">IBQ5Q")  # length of the text, flags, user id, limits
+_END = struct.Struct(">IidQB")  # length of the reason, status, cpu seconds, bytes, clean
+_PID = struct.Struct("=i")
+_OUTPUT, _HELPER = 1, 2
+_READ = 1 << 16
+_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run's process ended.
+
+    Attributes:
+        status: as `os.wait4` gives it.
+        cpu: seconds of cpu time, user and system.
+        rss: bytes of the largest resident size.
+        stopped: whether it was still at work when it was told to end.
+        clean: whether nothing of the run is left in the slot.
+        infra: why there was no run, if there was none.
+    """
+
+    status: int = 0
+    cpu: float = 0.0
+    rss: int = 0
+    stopped: bool = False
+    clean: bool = True
+    infra: str = ""
+
+
+class Slot:
+    """A server's end.
+
+    Args:
+        loop: the server's.
+        confinement: how runs are confined.
+        number: of the slot.
+        body: what a locked-down run does.
+        helper: what a run does whose process only starts others, locked down in their turn.
+        furnished: whether those others find something in their folder.
+
+    Raises:
+        OSError: the lock-down can't be had.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        confinement: Confinement,
+        number: int,
+        body: Body,
+        helper: Helper | None = None,
+        *,
+        furnished: bool = False,
+    ) -> None:
+        self._loop = loop
+        self._on_end: Callable[[Ending], None] | None = None
+        self._killed = False
+        self._page = mmap.mmap(-1, mmap.PAGESIZE)
+        ours, theirs = socket.socketpair()
+        uid = confinement.next_uid()
+        pid = os.fork()
+        if pid == 0:
+            with contextlib.suppress(BaseException):
+                confinement.plan(number, furnished=furnished)
+                _live(theirs, self._page, confinement, uid, body, helper)
+            os._exit(70)
+        theirs.close()
+        self._socket = ours
+        said = wire.receive(ours) or {"refused": "the process of a slot ended at its start"}
+        if "ready" not in said:
+            os.waitpid(pid, 0)
+            raise OSError(said["refused"])
+        loop.vital.add(pid)
+        loop.watch(ours.fileno(), self._read)
+
+    def start(
+        self,
+        text: str,
+        descriptors: list[int],
+        on_end: Callable[[Ending], None],
+        *,
+        uid: int,
+        limits: Rlimits,
+        output: bool = False,
+        helper: bool = False,
+    ) -> None:
+        """Begins a run; its process gets the descriptors.
+
+        Args:
+            text: what the run is told.
+            descriptors: sent along; with `output`, the last becomes standard output and error.
+            on_end: called when the run has ended and its slot is clean, or could not be cleaned.
+            uid: the run's user id.
+            limits: of its process.
+            output: see `descriptors`.
+            helper: run the slot's `helper` in place of its `body`.
+        """
+        self._on_end, self._killed = on_end, False
+        body = text.encode()
+        flags = (_OUTPUT if output else 0) | (_HELPER if helper else 0)
+        data = _START.pack(len(body), flags, uid, *limits.amounts()) + body
+        sent = socket.send_fds(self._socket, [data], descriptors)
+        self._socket.sendall(data[sent:])
+
+    def kill(self) -> None:
+        """Ends the run that is under way, if there is one.
+
+        Its process id is good until the slot's process, which clears it first, has let go of it;
+        and no id is given again before all others have been.
+        """
+        (pid,) = _PID.unpack_from(self._page)
+        if pid and self._on_end is not None:
+            self._killed = True
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        elif self._on_end is not None:  # it is about to begin
+            self._loop.at(self, 0.01, self.kill)
+
+    def _read(self) -> None:
+        data = self._socket.recv(_END.size, socket.MSG_WAITALL)
+        if len(data) < _END.size:
+            self._loop.stop()
+        size, status, cpu, rss, clean = _END.unpack(data)
+        infra = self._socket.recv(size, socket.MSG_WAITALL).decode() if size else ""
+        stopped = self._killed and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+        self._loop.cancel(self)
+        on_end, self._on_end = self._on_end, None
+        if on_end is not None:
+            on_end(Ending(status, cpu, rss, stopped, bool(clean), infra))
+
+
+def _live(
+    line: socket.socket,
+    page: mmap.mmap,
+    confinement: Confinement,
+    uid: int,
+    body: Body,
+    helper: Helper | None,
+) -> NoReturn:
+    """Settles in the slot, says so, and takes runs until the server goes away."""
+    kernel.die_with_parent()
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGCHLD, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    descriptor = _keep_only(line)
+    for stream in (sys.stdout, sys.stderr):
+        # what a program printed is wanted even where it is killed
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    try:
+        confinement.settle()
+        _try_out(confinement, uid)
+    except OSError as error:
+        wire.write_all(descriptor, wire.dump({"refused": f"the lock-down failed: {error}"}))
+        os._exit(3)
+    wire.write_all(descriptor, wire.dump({"ready": True}))
+    gc.freeze()
+    plain = plain_socket(descriptor)
+    while True:
+        _run(plain, page, confinement, body, helper)
+
+
+def _run(
+    line: Any, page: mmap.mmap, confinement: Confinement, body: Body, helper: Helper | None
+) -> None:
+    """Takes one run and has it run.
+
+    This goes on between a fork and the next, with a page to be copied for each that it writes to:
+    hence as few functions and objects as can be.
+    """
+    data, ancillary, _flags, _address = line.recvmsg(_READ, 64)
+    if not data:
+        os._exit(0)
+    (received,) = ancillary
+    descriptors = list(memoryview(received[2]).cast("i"))
+    size, flags, uid, *amounts = _START.unpack_from(data)
+    text = data[_START.size :]
+    while len(text) < size:
+        text += line.recv(size - len(text))
+    status, cpu, rss, clean, reason = 0, 0.0, 0, True, b""
+    try:
+        if flags & _HELPER:
+            assert helper is not None
+            pid = _fork_helper(helper, text, descriptors, uid)
+        else:
+            output = descriptors.pop() if flags & _OUTPUT else -1
+            pid = confinement.fork(
+                uid, amounts, descriptors, (-1, output, output), body, text, page=page
+            )
+            if output >= 0:
+                os.close(output)
+    except OSError as error:
+        reason = f"can't start a process: {error}".encode()
+    else:
+        _PID.pack_into(page, 0, pid)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    if not reason:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        _PID.pack_into(page, 0, 0)
+        _pid, status, usage = os.wait4(pid, 0)
+        cpu, rss = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+        clean = confinement.clean(uid)
+    line.sendall(_END.pack(len(reason), status, cpu, rss, clean) + reason)
+
+
+def _fork_helper(helper: Helper, text: bytes, descriptors: list[int], uid: int) -> int:
+    """Starts a helper, which goes when its parent goes and holds none of its connections."""
+    pid = os.fork()
+    if pid == 0:
+        with contextlib.suppress(BaseException):
+            kernel.die_with_parent()
+            os.closerange(3, descriptors[0])
+            os.closerange(descriptors[0] + 1, 1 << 16)
+            helper(text, descriptors, uid)
+        os._exit(0)
+    return pid
+
+
+def plain_socket(descriptor: int) -> Any:
+    """A stream socket without what the `socket` module puts round it, which touches more memory."""
+    return _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, descriptor)
+
+
+def told(text: bytes) -> dict[str, Any]:
+    """What a run is told, by the scanner that `json.loads` leads to through several functions."""
+    found: dict[str, Any] = _scan(text.decode(), 0)[0]
+    return found
+
+
+def _keep_only(line: socket.socket) -> int:
+    """Closes all that the server had open but the line and standard error."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for target in (0, 1):
+        os.dup2(null, target)
+    descriptor = os.dup2(line.detach(), 3)
+    os.closerange(4, 1 << 16)
+    return descriptor
+
+
+def _try_out(confinement: Confinement, uid: int) -> None:
+    """Runs something locked down: what must not work, must not work.
+
+    Raises:
+        OSError: it works all the same, or a layer that was asked for can't be had.
+    """
+    reader, writer = os.pipe()
+    limits = Rlimits(5, 1 << 40, 64, 1 << 20).amounts()
+    pid = confinement.fork(uid, limits, [], (-1, writer, writer), _trial)
+    os.close(writer)
+    said = b""
+    while data := os.read(reader, 4096):
+        said += data
+    _, status = os.waitpid(pid, 0)
+    os.close(reader)
+    confinement.clean(uid)
+    if said != b"locked down":
+        lines = said.decode("utf-8", "replace").strip().splitlines()
+        raise OSError(lines[-1] if lines else f"status {status}")
+
+
+def _trial(_text: bytes, _descriptors: list[int]) -> None:
+    try:
+        socket.socket(socket.AF_UNIX).close()
+        os.write(1, b"a socket can be made")
+    except PermissionError:
+        os.write(1, b"locked down")
+
+
+__all__ = ["Ending", "Slot"]

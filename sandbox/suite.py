@@ -1,0 +1,91 @@
+"""The run of a repository's suite, as the controller orders it and is told of it."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Status(StrEnum):
+    """What became of one test of a suite, closed set."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERROR = "error"
+    SKIPPED = "skipped"
+    XFAILED = "xfailed"
+    XPASSED = "xpassed"
+    UNFINISHED = "unfinished"
+    NOT_RUN = "not run"
+
+
+class SuiteTest(_Frozen):
+    """One collected test.
+
+    Attributes:
+        id: pytest's node id.
+        status: what became of it.
+        detail: the end of its traceback, or why it has that status.
+        seconds: of setup, call and teardown.
+    """
+
+    id: str
+    status: Status
+    detail: str = ""
+    seconds: float = 0.0
+
+
+class SuiteReport(_Frozen):
+    """How one run of a suite went.
+
+    Attributes:
+        tests: every test that was collected, in the suite's order.
+        uncollected: what could not be collected, with the error.
+        twice: ids that were collected more than once.
+        foul: the first thing that should not have been, or empty; if so, nothing here is believed.
+        running: the test that was running when the process ended, or empty.
+        complete: whether the suite ran to its end.
+    """
+
+    tests: tuple[SuiteTest, ...] = ()
+    uncollected: dict[str, str] = {}
+    twice: tuple[str, ...] = ()
+    foul: str = ""
+    running: str = ""
+    complete: bool = False
+
+
+def order(
+    archive: bytes,
+    *,
+    arguments: Sequence[str],
+    roots: Sequence[str],
+    changed: Sequence[str],
+    hash_seed: int = 0,
+) -> dict[str, Any]:
+    """The one test of a job of kind `repository`.
+
+    Args:
+        archive: a tar file of the tree.
+        arguments: pytest's.
+        roots: folders of the tree to import from, the first one first; empty for its top.
+        changed: files of the tree that are the candidate's.
+        hash_seed: of the suite's Python.
+    """
+    return {
+        "kind": "repository",
+        "archive": base64.b64encode(zlib.compress(archive, 6)).decode(),
+        "arguments": list(arguments),
+        "roots": list(roots),
+        "changed": list(changed),
+        "hash_seed": hash_seed,
+    }

@@ -1,0 +1,318 @@
+"""Judges patches to a repository by its own pytest suite, in the process that the suite is in.
+
+Verdicts say `trust: in-process`. What that is worth is in docs/repositories.md.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import anyio
+from pydantic import BaseModel, ConfigDict
+
+from sandbox.base import Sandbox
+from sandbox.guest.limits import inodes
+from sandbox.jobs import Job, Limits, Report
+from sandbox.outcome import Outcome
+from sandbox.suite import Status, SuiteReport, order
+from verifiers.verdict import Verdict
+
+from .baseline import Baseline, compare
+from .canary import Canary, make_canary, set_traps
+from .patch import Patch, Rules, check, sources, syntax
+from .results import canary_fault, result, reward
+from .settings import SuiteSettings, read_settings
+from .snapshot import RepositoryError, Snapshot
+
+SUITE_LIMITS = Limits(
+    cpu_seconds=300,
+    wall_seconds=600,
+    memory_mb=2048,
+    pids=128,
+    output_bytes=32 << 20,
+    file_mb=256,
+)
+"""What a suite may use unless it is told otherwise; open the sandbox with the same."""
+
+_ARCHIVE_LIMIT = 40 << 20
+_LOST = SuiteReport()
+_ARGUMENTS = (
+    "-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "no:stepwise", "--maxfail=0",
+    "--continue-on-collection-errors", "--capture=fd", "--tb=short", "--color=no", "-q",
+    "--no-header", "--no-summary",
+)  # fmt: skip
+
+
+class SuiteOptions(BaseModel):
+    """How a suite is run, besides what the repository's own settings say.
+
+    Attributes:
+        plugins: pytest plug-ins to load, as modules; no other plug-in is.
+        arguments: pytest's, after the repository's own.
+        paths: files and folders to collect from; empty for the repository's choice.
+        roots: folders to import from; empty for the top, and `src` where there is one.
+        rules: what a candidate may change.
+        limits: of a run; the sandbox has to be opened with at least these.
+        seed: for random numbers and Hypothesis.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    plugins: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    roots: tuple[str, ...] = ()
+    rules: Rules = Rules()
+    limits: Limits = SUITE_LIMITS
+    seed: int = 0
+
+
+class RepositoryVerifier:
+    """Turns patches to one repository into verdicts.
+
+    Args:
+        sandbox: where suites run; opened and closed by the caller, who gives it what the repository
+            requires.
+        snapshot: the pristine repository.
+        options: how its suite is run.
+
+    Raises:
+        RepositoryError: the repository's settings can't be read, or it is too large for its limits.
+    """
+
+    def __init__(
+        self, sandbox: Sandbox, snapshot: Snapshot, options: SuiteOptions | None = None
+    ) -> None:
+        self.sandbox = sandbox
+        self.snapshot = snapshot
+        self.options = options or SuiteOptions()
+        self.settings: SuiteSettings = read_settings(snapshot)
+        self._has_room()
+
+    def _has_room(self) -> None:
+        """Sees to it that the tree takes no more than three quarters of the scratch space."""
+        scratch = self.options.limits.file_mb << 20
+        if self.snapshot.size * 4 > scratch * 3 or self.snapshot.entries * 4 > inodes(scratch) * 3:
+            raise RepositoryError(
+                f"the repository has {self.snapshot.entries} files and folders and "
+                f"{self.snapshot.size >> 20} MiB, too much for a scratch space of "
+                f"{scratch >> 20} MiB: raise file_mb in the limits"
+            )
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The files that a candidate may change."""
+        return sources(self.snapshot, self.settings, self.options.rules)
+
+    async def baseline(self) -> Baseline:
+        """Runs the pristine suite twice, with different seeds, and sorts its tests.
+
+        Raises:
+            sandbox.errors.SandboxError: the sandbox can't be had at all.
+        """
+        reports = []
+        canaries = []
+        for number in range(2):
+            canary = self._canary(self._test_files())
+            canaries.append(canary)
+            reports.append(await self._run(self.snapshot, (), canary, vary=number))
+        broken = ""
+        for report, canary in zip(reports, canaries, strict=True):
+            broken = broken or (report.detail if report.outcome is not Outcome.PASSED else "")
+            broken = broken or canary_fault(report.suite or _LOST, canary)
+        return compare(
+            reports[0].suite or _LOST,
+            reports[1].suite or _LOST,
+            without=frozenset(canary.id for canary in canaries),
+            broken=broken,
+            seconds=max(report.wall_seconds for report in reports),
+        )
+
+    async def verify(
+        self,
+        patch: Patch,
+        *,
+        fail_to_pass: Iterable[str],
+        pass_to_pass: Iterable[str] = (),
+        fresh: bool = False,
+    ) -> Verdict:
+        """The verdict on one patch.
+
+        Args:
+            patch: whole new texts of files by their paths, `None` where a file goes.
+            fail_to_pass: ids of tests that have to pass from now on.
+            pass_to_pass: ids of tests that have to pass as before.
+            fresh: for a final verdict: in a sandbox of its own, with another hash seed, and after
+                it once more with some of the expected tests made to fail, which must be seen.
+
+        Returns:
+            A verdict with a result for each expected id, and no other. The reward is the share of
+            `fail_to_pass` that pass, less the share of `pass_to_pass` that do not.
+
+        Raises:
+            sandbox.errors.SandboxError: the sandbox can't be had at all.
+            RepositoryError: no test is expected.
+        """
+        wanted, kept = tuple(dict.fromkeys(fail_to_pass)), tuple(dict.fromkeys(pass_to_pass))
+        if not wanted and not kept:
+            raise RepositoryError("no test is expected to pass: name at least one")
+        named = {name.partition("::")[0] for name in (*wanted, *kept)}
+        reason = check(patch, self.snapshot, self.settings, self.options.rules)
+        if held := sorted(named & patch.keys()):
+            reason = reason or f"{held[0]} holds tests that have to pass"
+        if reason:
+            return self._refused(Outcome.ERROR, f"patch refused: {reason}")
+        if reason := syntax(patch):
+            return self._refused(Outcome.SYNTAX, reason)
+        tree = self.snapshot.changed(patch)
+        files = sorted(named & tree.files.keys())
+        canary = self._canary(files)
+        report = await self._run(tree, tuple(patch), canary, files=files, fresh=fresh)
+        verdict = self._verdict(report, canary, wanted, kept)
+        if fresh and verdict.passed:
+            return await self._try_traps(verdict, tree, tuple(patch), wanted, kept)
+        return verdict
+
+    async def _try_traps(
+        self,
+        verdict: Verdict,
+        tree: Snapshot,
+        changed: tuple[str, ...],
+        wanted: tuple[str, ...],
+        kept: tuple[str, ...],
+    ) -> Verdict:
+        """Runs some of the tests again, changed so that they must fail, and nothing else may."""
+        texts, trapped = set_traps(self.snapshot, wanted or kept, secrets.token_hex(16))
+        if not trapped:
+            return verdict
+        canary = self._canary(texts)
+        report = await self._run(
+            tree.changed(texts), changed, canary, files=sorted(texts), fresh=True
+        )
+        suite = report.suite or _LOST
+        found = {test.id: test for test in suite.tests}
+        fault = "" if report.outcome is Outcome.PASSED else report.detail
+        fault = fault or canary_fault(suite, canary)
+        for name in [name for name in (*wanted, *kept) if name.partition("::")[0] in texts]:
+            status = found[name].status if name in found else Status.NOT_RUN
+            if name in trapped and status not in (Status.FAILED, Status.ERROR):
+                fault = fault or f"{name} was made to fail, and was reported as {status}"
+            elif name not in trapped and status is not Status.PASSED:
+                fault = fault or f"{name} passed, and then beside tests made to fail it {status}"
+        if not fault:
+            return verdict
+        outcome = Outcome.PROTOCOL if report.outcome is Outcome.PASSED else report.outcome
+        return verdict.model_copy(
+            update={"outcome": outcome, "reward": 0.0, "detail": f"can't be trusted: {fault}"}
+        )
+
+    def _canary(self, files: Iterable[str]) -> Canary:
+        here = [path for path in files if path in self.snapshot.files]
+        return make_canary(self.snapshot, self.settings, here, secrets.token_hex(16))
+
+    def _test_files(self) -> list[str]:
+        """Files with tests, as far as their names tell, where the suite looks for them."""
+        tops = self.options.paths or self.settings.test_paths or ("",)
+        prefixes = tuple(f"{top.rstrip('/')}/" if top.strip("./") else "" for top in tops)
+        return [
+            path
+            for path in self.snapshot.files
+            if self.settings.is_test_file(path)
+            and (path in tops or any(path.startswith(prefix) for prefix in prefixes))
+        ]
+
+    async def _run(
+        self,
+        tree: Snapshot,
+        changed: tuple[str, ...],
+        canary: Canary,
+        *,
+        files: Sequence[str] | None = None,
+        fresh: bool = False,
+        vary: int = 0,
+    ) -> Report:
+        seed = self.options.seed + vary
+        paths = list(self.options.paths or self.settings.test_paths or (".",))
+        if files is not None:
+            paths = list(files)
+
+        def make_order() -> dict[str, Any]:
+            return order(
+                tree.changed({canary.path: canary.text}).archive(),
+                arguments=[*self._arguments(seed), *paths, canary.path],
+                roots=self.options.roots or self.settings.roots,
+                changed=changed,
+                hash_seed=vary + int(fresh),
+            )
+
+        wanted = await anyio.to_thread.run_sync(make_order)
+        if len(wanted["archive"]) > _ARCHIVE_LIMIT:
+            raise RepositoryError(
+                f"the repository has more than {_ARCHIVE_LIMIT >> 20} MiB even when compressed: "
+                "name a smaller part"
+            )
+        job = Job(
+            program="",
+            kind="repository",
+            limits=self.options.limits,
+            seed=seed,
+            tests=(wanted,),
+        )
+        return await self.sandbox.run(job, fresh=fresh)
+
+    def _arguments(self, seed: int) -> list[str]:
+        own = self.settings
+        plugins = [f"-p{name}" for name in dict.fromkeys((*own.plugins, *self.options.plugins))]
+        return [
+            "-c", own.file or "/dev/null",
+            "--rootdir", ".",
+            "--confcutdir", ".",
+            "-o", "addopts=",
+            *_ARGUMENTS,
+            f"--hypothesis-seed={seed}",
+            *plugins,
+            *own.arguments,
+            *self.options.arguments,
+        ]  # fmt: skip
+
+    def _verdict(
+        self, report: Report, canary: Canary, wanted: tuple[str, ...], kept: tuple[str, ...]
+    ) -> Verdict:
+        suite = report.suite or _LOST
+        found = {test.id: test for test in suite.tests}
+        results = tuple(result(name, found.get(name), suite, report) for name in (*wanted, *kept))
+        passed = {one.name for one in results if one.outcome is Outcome.PASSED}
+        outcome, detail = report.outcome, report.detail
+        if outcome is Outcome.PASSED and (fault := canary_fault(suite, canary)):
+            outcome, detail = Outcome.PROTOCOL, fault
+        if outcome is Outcome.PASSED and len(passed) < len(results):
+            first = next(one for one in results if one.name not in passed)
+            outcome, detail = first.outcome, f"{first.name}: {first.detail}"
+        if outcome is Outcome.PROTOCOL:
+            detail = f"can't be trusted: {detail}"
+        believed = outcome is not Outcome.PROTOCOL
+        return Verdict(
+            outcome=outcome,
+            reward=reward(passed, wanted, kept, outcome) if believed else 0.0,
+            tests=results,
+            detail=detail,
+            trust="in-process",
+            isolation=report.isolation,
+            reduced=self.sandbox.reduced,
+            cpu_seconds=report.cpu_seconds,
+            seconds=report.wall_seconds,
+            memory_bytes=report.memory_bytes,
+            output=report.output,
+        )
+
+    def _refused(self, outcome: Outcome, detail: str) -> Verdict:
+        return Verdict(
+            outcome=outcome,
+            reward=0.0,
+            detail=detail,
+            trust="in-process",
+            isolation=self.sandbox.level,
+            reduced=self.sandbox.reduced,
+        )
