@@ -137,16 +137,20 @@ class Ledger:
 
     def lose(
         self,
-        reservation: Reservation,
+        reservation: Reservation | None,
         usage: Usage,
         *,
         cost: float,
         seconds: float,
         on: Account | None = None,
     ) -> None:
-        """Books what a call used from which no completion came: called off, or failed."""
+        """Books what a call used from which no completion came: called off, or failed.
+
+        Without a reservation it was a call of an earlier start.
+        """
         for ledger in self._chain():
-            ledger._reserved.remove(reservation)
+            if reservation is not None:
+                ledger._reserved.remove(reservation)
             for spent in ledger._booked(on):
                 spent.dropped += 1
                 spent.use(usage, cost=cost, seconds=seconds)

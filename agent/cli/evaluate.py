@@ -14,9 +14,10 @@ from agent.cli.recording import recorded
 from agent.cli.show import Show
 from agent.evaluation import EvalReport, Evaluation, TaskScore, choose_protocol
 from agent.run import Run
-from agent.session import open_bench, open_model
+from agent.session import open_bench
 from agent.settings import Settings
 from agent.solving import NoTestsError
+from agent.tiers import open_tiers
 from tasks import load_suite
 from tasks.model import Protocol, Task
 
@@ -83,18 +84,17 @@ async def _evaluate(
             if as_json:
                 emit_json(score.model_dump(mode="json"))
 
-        async with open_model(settings, progress=show.downloaded) as (model, price):
+        async with open_tiers(settings, progress=show.downloaded) as tiers:
             async with open_bench(settings, tasks) as bench:
                 show.say(
-                    f"sandbox {bench.sandbox.level} ({bench.why}), model {settings.model}, "
-                    f"protocol {protocol}, run {run.id}"
+                    f"sandbox {bench.sandbox.level} ({bench.why}), "
+                    f"model {' then '.join(settings.models)}, protocol {protocol}, run {run.id}"
                 )
                 return await Evaluation(
                     settings=settings,
                     protocol=protocol,
                     bench=bench,
-                    model=model,
-                    price=price,
+                    tiers=tiers,
                     run=run,
                     listener=show.event,
                     scored=scored,

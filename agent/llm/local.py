@@ -212,9 +212,7 @@ def _with_reading(answer: Completion, read: bool) -> Completion:
     """An answer whose prompt was read for it, and not kept from an earlier one."""
     if not read:
         return answer
-    return answer.model_copy(
-        update={"usage": answer.usage.model_copy(update={"tokens_cached": 0})}
-    )
+    return answer.model_copy(update={"usage": answer.usage.model_copy(update={"tokens_cached": 0})})
 
 
 class _StoppedError(Exception):

@@ -108,7 +108,8 @@ def upper_bound(prompt_chars: int, max_tokens: int, price: Price) -> float:
     """Dollars that one completion can cost at most, before it is asked for.
 
     A token is taken to be a single character, which holds for ASCII whatever the vocabulary;
-    the answer is taken to use all of `max_tokens`, thinking included. Tries that break off come on top.
+    the answer is taken to use all of `max_tokens`, thinking included. Tries that break off come
+    on top.
     """
     dearest_in = max(price.input, _or(price.cached, 0.0), _or(price.written, 0.0))
     dearest_out = max(price.output, _or(price.thinking, 0.0))

@@ -18,6 +18,7 @@ from agent.search.base import Proposal, SearchState
 from agent.search.best_of_n import BestOfN
 from agent.session import Bench
 from agent.settings import Settings
+from agent.tiers import Tier
 from sandbox.base import Sandbox
 from sandbox.errors import SandboxError
 from sandbox.jobs import Job, Report, infra
@@ -70,8 +71,7 @@ def evaluate(sandbox: Sandbox, tmp_path: Path) -> Evaluate:
                 settings=chosen,
                 protocol=protocol,
                 bench=Bench(verifier.sandbox, "for tests", verifier),
-                model=model,
-                price=price,
+                tiers=(Tier(model, price),),
                 run=one,
                 scored=scored,
             ).evaluate(tasks)
