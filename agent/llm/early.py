@@ -45,7 +45,7 @@ _LOOP_CHARS = 600
 _LOOP_TIMES, _LOOP_TIMES_SHORT, _LOOP_SHORT = 4, 15, 40
 """How often it is said at the least; more often where it is shorter than 40 characters, since
 tables, separators and runs of brackets are programs too."""
-_LOOP_PROBE = 24
+_LOOP_PROBE, _LOOP_STEP = 24, 75
 _HEADER_LINES = 30
 
 
@@ -109,10 +109,14 @@ class _Loop:
 
     def feed(self, text: str) -> bool:
         """Whether the text has ended up in a loop."""
-        before, self._fed = self._fed, self._fed + len(text)
-        self._tail = (self._tail + text)[-4 * _LOOP_CHARS :]
-        step = _LOOP_CHARS // 8
-        return self._fed // step > before // step and self._looping()
+        while text:  # looked at in steps, so that it doesn't matter how the text is cut into pieces
+            step = _LOOP_STEP - self._fed % _LOOP_STEP
+            self._tail = (self._tail + text[:step])[-4 * _LOOP_CHARS :]
+            self._fed += min(step, len(text))
+            text = text[step:]
+            if self._fed % _LOOP_STEP == 0 and self._looping():
+                return True
+        return False
 
     def _looping(self) -> bool:
         tail = self._tail
@@ -277,20 +281,20 @@ class _Chat:
 
 def accepts(arguments: ast.arguments, call: CallShape) -> bool:
     """Whether a function with these parameters can be called so."""
-    places = [one.arg for one in (*arguments.posonlyargs, *arguments.args)]
+    nameless = [one.arg for one in arguments.posonlyargs]
+    places = [*nameless, *(one.arg for one in arguments.args)]
+    named = {one.arg for one in (*arguments.args, *arguments.kwonlyargs)}
     if call.positional > len(places) and arguments.vararg is None:
         return False
-    taken = set(places[: call.positional])
-    named = {one.arg for one in (*arguments.args, *arguments.kwonlyargs)}
+    given = set(places[: call.positional])
     for word in call.keywords:
-        if word in taken or (word not in named and arguments.kwarg is None):
+        if word in named & given or (word not in named and arguments.kwarg is None):
             return False
-    taken |= set(call.keywords)
-    optional = set(places[len(places) - len(arguments.defaults) :]) if arguments.defaults else set()
+    given |= set(call.keywords) & named
+    optional = set(places[len(places) - len(arguments.defaults) :])
     optional |= {
         one.arg
         for one, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
         if default is not None
     }
-    wanted = {*places, *(one.arg for one in arguments.kwonlyargs)}
-    return wanted <= taken | optional
+    return {*places, *named} <= given | optional
