@@ -194,6 +194,7 @@ class ChatModel(ABC):
 
     async def _stream(self, request: ModelRequest, options: Mapping[str, Any]) -> ChatAnswer:
         answer = self._answer(answer_chars(request.tokens_out_most), request.watch)
+        answer.wanted = int(options.get("n", 1))
         began = False
         try:
             with anyio.move_on_after(self._timeout) as scope:

@@ -91,6 +91,7 @@ class ChatAnswer:
     Attributes:
         limit: characters after which an answer is cut.
         watch: what each answer has to become, or None.
+        wanted: how many answers were asked for.
         choices: answers by the server's index.
         usage: the server's own count, or None.
         done: the server said that this was all.
@@ -101,6 +102,7 @@ class ChatAnswer:
 
     limit: int
     watch: Watch | None = None
+    wanted: int = 1
     choices: dict[int, Choice] = field(default_factory=dict)
     usage: Usage | None = None
     done: bool = False
@@ -203,7 +205,7 @@ class ChatAnswer:
     def overflowed(self) -> bool:
         """Whether to stop reading: every answer has come to its end, one by being cut off."""
         finishes = [choice.finish for choice in self.choices.values()]
-        return "cut" in finishes and None not in finishes
+        return "cut" in finishes and None not in finishes and len(finishes) >= self.wanted
 
     def end(self) -> None:
         """Marks open answers as complete: the server said so, though it gave no reason."""

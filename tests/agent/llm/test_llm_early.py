@@ -19,6 +19,7 @@ WATCH = Watch(entry_point="f", calls=(CallShape(positional=1), CallShape(positio
 GOOD = "```python\ndef f(a, b=0):\n    return a + b\n```\n"
 BROKEN = (
     "```python\ndef f(a, b=0):\n    return (a + b]\n    # and so on, and so forth, and more of it\n"
+    "    # to the end\n"
 )
 PROSE = "This function adds its two arguments, of which the second one may be left out at will. "
 
