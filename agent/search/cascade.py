@@ -8,10 +8,8 @@ came closest, which it then repairs, before it begins anew. After Chen, Zaharia 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
-
-from pydantic import SerializeAsAny
 
 from agent.search.base import Proposal, SearchState, Strategy, seen
 from agent.search.tree import distinct, ranked
@@ -41,7 +39,8 @@ class CascadeState(SearchState):
         first: the index of the stage's first proposal.
         base: the index of the first proposal of the stage's own search; before it are repairs.
         parents: failures of earlier stages that are repaired, one for each index before `base`.
-        inner: the state of the stage's own search; `None` where repairs take all its samples.
+        inner: the state of the stage's own search, as JSON has it, since it may be of any kind;
+            `None` where repairs take all its samples.
     """
 
     task: PublicTask
@@ -49,7 +48,7 @@ class CascadeState(SearchState):
     first: int = 0
     base: int = 0
     parents: tuple[int, ...] = ()
-    inner: SerializeAsAny[SearchState] | None = None
+    inner: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +68,8 @@ class Cascade:
     temperature: float = 0.8
     exhaustive: bool = False
     name: str = "cascade"
+    _kinds: dict[int, type[SearchState]] = field(default_factory=dict, repr=False, compare=False)
+    """The kind of state that each stage's search has, once it is known."""
 
     def __post_init__(self) -> None:
         if not self.stages:
@@ -99,8 +100,9 @@ class Cascade:
         """Remembers the candidate, and tells the stage's search if it was its own."""
         update: dict[str, Any] = {"seen": (*state.seen, seen(proposal, verdict))}
         if state.inner is not None and proposal.index >= state.base:
-            own = _moved(proposal, -state.base)
-            update["inner"] = self._search(state).tell(state.inner, own, verdict)
+            search, own = self._search(state), _moved(proposal, -state.base)
+            inner = search.tell(self._inner(state), own, verdict)
+            update["inner"] = inner.model_dump(mode="json")
         return state.model_copy(update=update)
 
     def finished(self, state: CascadeState) -> bool:
@@ -115,7 +117,13 @@ class Cascade:
     def _stage_over(self, state: CascadeState) -> bool:
         if len(state.seen) < max(state.base, state.asked):
             return False
-        return state.inner is None or self._search(state).finished(state.inner)
+        return state.inner is None or self._search(state).finished(self._inner(state))
+
+    def _inner(self, state: CascadeState) -> SearchState:
+        """The state of the stage's own search, of the kind that the search has."""
+        if state.stage not in self._kinds:
+            self._kinds[state.stage] = type(self._search(state).start(state.task))
+        return self._kinds[state.stage].model_validate(state.inner)
 
     def _search(self, state: CascadeState) -> Strategy[Any]:
         stage = self.stages[state.stage]
@@ -135,8 +143,9 @@ class Cascade:
         }
         state = state.model_copy(update=update)
         if len(parents) == self.stages[number].samples:
-            return state
-        return state.model_copy(update={"inner": self._search(state).start(state.task)})
+            return state  # the repairs are all that it may ask
+        inner = self._search(state).start(state.task)
+        return state.model_copy(update={"inner": inner.model_dump(mode="json")})
 
     def _repair(self, state: CascadeState) -> Proposal:
         return Proposal(
@@ -151,7 +160,7 @@ class Cascade:
     def _ask_inner(self, state: CascadeState, k: int) -> tuple[CascadeState, tuple[Proposal, ...]]:
         if state.inner is None:
             return state, ()
-        inner, own = self._search(state).ask(state.inner, k)
+        inner, own = self._search(state).ask(self._inner(state), k)
         moved = tuple(
             _moved(one, state.base).model_copy(
                 update={"tier": state.stage, "serial": one.index + state.base - state.first}
@@ -159,7 +168,9 @@ class Cascade:
             for one in own
         )
         asked = state.asked + len(moved)
-        return state.model_copy(update={"inner": inner, "asked": asked}), moved
+        return state.model_copy(
+            update={"inner": inner.model_dump(mode="json"), "asked": asked}
+        ), moved
 
 
 def _moved(proposal: Proposal, by: int) -> Proposal:
