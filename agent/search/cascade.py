@@ -167,10 +167,8 @@ class Cascade:
             )
             for one in own
         )
-        asked = state.asked + len(moved)
-        return state.model_copy(
-            update={"inner": inner.model_dump(mode="json"), "asked": asked}
-        ), moved
+        update = {"inner": inner.model_dump(mode="json"), "asked": state.asked + len(moved)}
+        return state.model_copy(update=update), moved
 
 
 def _moved(proposal: Proposal, by: int) -> Proposal:
