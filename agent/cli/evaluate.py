@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from agent.cli import interrupt, options
+from agent.cli.books import ledger_lines
 from agent.cli.exits import Exit, UsageError
 from agent.cli.flags import SEARCH_FLAGS, with_settings
 from agent.cli.output import emit_json
@@ -123,6 +124,8 @@ def _print(report: EvalReport, folder: str, *, as_json: bool) -> None:
     about = "about " if report.tokens_estimated else ""
     money = "unknown, no price" if report.cost is None else f"${report.cost:.4f}"
     print(f"  tokens {about}{report.tokens_in} in, {report.tokens_out} out; cost {money}")
+    for line in ledger_lines(report.ledger):
+        print(f"    {line}")
     reduced = " — LESS than full isolation" if report.reduced else ""
     print(f"  isolation {report.isolation}{reduced}, trust {report.trust}, {report.seconds:.1f} s")
     if report.incidents:

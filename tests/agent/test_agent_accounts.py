@@ -231,13 +231,22 @@ async def test_calls_that_are_called_off_are_booked_at_an_estimate_and_again_on_
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(data=st.data())
+@given(
+    shares=st.lists(st.floats(0, 1), min_size=12, max_size=12),
+    delays=st.lists(st.integers(0, 4), min_size=12, max_size=12),
+    at_a_time=st.lists(st.integers(1, 6), min_size=3, max_size=3),
+    calls=st.floats(0, 8),
+    right=st.integers(0, 20),
+)
 async def test_no_limit_on_money_is_broken_whatever_is_under_way_and_called_off(
-    searcher: MakeSearcher, task: PublicTask, data: st.DataObject
+    searcher: MakeSearcher,
+    task: PublicTask,
+    shares: list[float],
+    delays: list[int],
+    at_a_time: list[int],
+    calls: float,
+    right: int,
 ) -> None:
-    shares = data.draw(st.lists(st.floats(0, 1), min_size=12, max_size=12), "shares")
-    delays = data.draw(st.lists(st.integers(0, 4), min_size=12, max_size=12), "delays")
-    calls = data.draw(st.floats(0, 8), "calls that the limit is enough for")
     most, longest = 200, 100
     bound = (1000 * PRICE.input + longest * PRICE.output) / 1e6
     model = Metered(
@@ -245,24 +254,24 @@ async def test_no_limit_on_money_is_broken_whatever_is_under_way_and_called_off(
             tokens_in=int(most * shares[i % 12]), tokens_out=int(longest * shares[-i % 12])
         ),
         lambda i: delays[i % 12] / 1000,
-        right=data.draw(st.integers(0, 20), "right"),
+        right=right,
     )
     whole = Ledger(Budget(cost=calls * bound))
     owns = [Ledger(Budget(), whole) for _ in range(3)]
 
-    async def search(own: Ledger) -> None:
+    async def search(own: Ledger, concurrency: int) -> None:
         await searcher(
             model,
             n=10,
             ledger=own,
             price=PRICE,
-            concurrency=data.draw(st.integers(1, 6), "concurrency"),
+            concurrency=concurrency,
             sampling=Sampling(max_tokens=longest),
         ).search(task)
 
     async with anyio.create_task_group() as tasks:
-        for own in owns:
-            tasks.start_soon(search, own)
+        for own, concurrency in zip(owns, at_a_time, strict=True):
+            tasks.start_soon(search, own, concurrency)
     spent = whole.spent
     assert spent.cost <= calls * bound + 1e-9
     assert not whole._reserved
