@@ -82,12 +82,14 @@ class Watch(_Frozen):
         language: of the program.
         entry_point: the function or class that the program must define; may be empty.
         calls: the ways in which visible tests call it, as far as they can be read off.
+        lent: names that the task's own prompt defines, for answers that leave them out.
         prefix: text that the answer continues verbatim; of a chat answer, empty.
     """
 
     language: str = "python"
     entry_point: str = ""
     calls: tuple[CallShape, ...] = ()
+    lent: frozenset[str] = frozenset()
     prefix: str = ""
 
 

@@ -8,7 +8,8 @@ The rules err on the side of patience:
 - `signature`: the entry point is defined with parameters that none of the calls in the visible
   tests fits;
 - `repetition`: the answer has been saying the same thing over and over;
-- `runaway`: the program is there, in a closed block, and the answer goes on about it.
+- `runaway`: the program is there, with all that it needs, and the answer goes on: with prose
+  after its block, or with more and more statements in it.
 
 Sun et al., "Fast Best-of-N Decoding via Speculative Rejection" (2024), drop partial answers by a
 reward model; here the drop is decided by what the verifier would say for certain.
@@ -17,6 +18,7 @@ reward model; here the drop is decided by what the verifier would say for certai
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -36,10 +38,12 @@ _WATCHED_CHARS = 64 * 1024
 _LEAD_CHARS = 500
 """An answer that talks longer than this before its first block may be thinking aloud, and change
 its mind after it."""
-_AFTER_CHARS = 120
+_AFTER_CHARS = 60
 """Characters of prose after the program, from which on it isn't waited for what else comes."""
 _AFTER_ALL_CHARS = 1_500
 """The same, further blocks included."""
+_AFTER_CODE_CHARS = 400
+"""Characters of further statements in the program's own block: samples of use are shorter."""
 _LOOP_CHARS = 600
 """Text that a loop of repetition has to fill: about 150 tokens."""
 _LOOP_TIMES, _LOOP_TIMES_SHORT, _LOOP_SHORT = 4, 15, 40
@@ -47,6 +51,8 @@ _LOOP_TIMES, _LOOP_TIMES_SHORT, _LOOP_SHORT = 4, 15, 40
 tables, separators and runs of brackets are programs too."""
 _LOOP_PROBE, _LOOP_STEP = 24, 75
 _HEADER_LINES = 30
+_BEGINS = re.compile(r"(?!(?:else|elif|except|finally)\b)[\w@(\[{\"']")
+"""A line that can begin a statement at the top level."""
 
 
 class Reason(StrEnum):
@@ -97,7 +103,8 @@ class Watcher:
                 return reason
         if len(self._line) > _WATCHED_CHARS:
             self._program = None
-        return None
+            return None
+        return self._program.part(self._line)
 
 
 class _Loop:
@@ -167,6 +174,10 @@ class _Continuation:
         self._first = ""
         return Reason.SYNTAX if self._code.due and breaks(self._code.text) else None
 
+    def part(self, _line: str) -> Reason | None:
+        """Takes a look at a line that still goes on: it may become anything."""
+        return None
+
 
 class _Chat:
     """A chat answer: prose, thinking, and blocks of code."""
@@ -184,6 +195,7 @@ class _Chat:
         self._lead = 0  # characters before the first block
         self._blocks = 0
         self._done = False  # a closed block holds the program
+        self._whole = 0  # length of the open block up to which it is one
         self._prose = self._after = 0
         self._given_up = False
 
@@ -206,6 +218,13 @@ class _Chat:
             return None
         return self._said(line)
 
+    def part(self, line: str) -> Reason | None:
+        """Takes a look at a line that still goes on: of prose, a paragraph is often one line."""
+        if not self._done or self._fence or self._thinking or line.lstrip()[:1] in ("", "`", "~"):
+            return None
+        ends = self._prose + len(line.strip()) >= _AFTER_CHARS and self._lead <= _LEAD_CHARS
+        return Reason.RUNAWAY if ends else None
+
     def _said(self, line: str) -> Reason | None:
         if not self._blocks:
             self._lead += len(line)
@@ -224,26 +243,37 @@ class _Chat:
         self._labelled = info in _PYTHON
         self._blocks += 1
         self._code = _Code()
-        self._header, self._defines = None, False
+        self._header, self._defines, self._whole = None, False, 0
 
     def _close(self) -> Reason | None:
         """At what may be the end of a block; a fence may also stand within a string."""
         self._fence = ""
         if not self._defines:
             return None
-        bench = Workbench()
-        module = bench.module(self._code.text)
-        if module is not None and self._name in module.binds and not module.needs:
+        if self._is_whole():
             self._done = True
         elif not self._done:
             self._given_up = True  # unclear what it is: an extraction will have to find out
         return None
+
+    def _is_whole(self) -> bool:
+        """Whether the block so far is the program, with all that it needs."""
+        module = Workbench().module(self._code.text)
+        return (
+            module is not None
+            and self._name in module.binds
+            and not module.needs - self._watch.lent
+        )
 
     def _coded(self, line: str) -> Reason | None:
         if self._done:
             self._after += len(line)
             return self._run_away()
         before = self._code.text
+        if self._whole and len(before) - self._whole >= _AFTER_CODE_CHARS:
+            return Reason.RUNAWAY if self._lead <= _LEAD_CHARS else None
+        if self._defines and not self._whole and _BEGINS.match(line) and self._is_whole():
+            self._whole = len(before)
         self._code.add(line)
         if not self._labelled or not self._name:
             return None

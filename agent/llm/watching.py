@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from agent.llm.base import CallShape, Watch
 from tasks.model import PublicTask, StdioTests
+from verifiers.syntax import Workbench
 
 _CANDIDATE = "candidate"
 """What suites of the HumanEval form call the entry point in their tests."""
@@ -23,6 +24,7 @@ def watch_for(task: PublicTask) -> Watch:
         language=task.language,
         entry_point=task.entry_point,
         calls=_calls(task) if task.entry_kind == "function" else (),
+        lent=_lent(task.prompt) | _lent(task.start),
     )
 
 
@@ -31,6 +33,15 @@ def _calls(task: PublicTask) -> tuple[CallShape, ...]:
     return tuple(
         dict.fromkeys(call for source in sources for call in _in(source, task.entry_point))
     )
+
+
+@lru_cache(maxsize=256)
+def _lent(source: str) -> frozenset[str]:
+    """The names that a prompt binds at its top level; it may end with a stub that has no body."""
+    bench = Workbench()
+    source = source.rstrip() + "\n"
+    module = bench.module(source) or bench.module(source + "    pass\n")
+    return module.binds if module is not None else frozenset()
 
 
 @lru_cache(maxsize=256)
