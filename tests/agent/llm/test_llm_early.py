@@ -256,3 +256,27 @@ def test_every_canonical_solution_is_let_be() -> None:
         assert watch_for(public).calls, public.id
         stub = public.prompt.rstrip() + "\n    pass\n"
         assert fed(f"```python\n{stub}```\n", watch_for(public))[0] is None, public.id
+
+
+def test_names_that_the_prompt_lends_are_no_reason_to_wait() -> None:
+    helper = "def g(x):\n    return x\n"
+    prompt = f"from typing import List\n\n\n{helper}\n\ndef f(a: List[int]):\n    '''Doc.'''\n"
+    public = PublicTask(id="t", prompt=prompt, entry_point="f")
+    answer = code("def f(a: List[int]):\n    return g(a)") + PROSE * 2
+    assert watch_for(public).lent >= {"List", "g"}
+    assert fed(answer, watch_for(public))[0] == Reason.RUNAWAY
+    assert fed(answer, WATCH)[0] is None, "another block may bring what is missing"
+
+
+def test_a_program_that_goes_on_in_its_block_is_stopped_and_kept() -> None:
+    use = "".join(f"assert f({n}) == {n}\n" for n in range(60))
+    text = code(f"def f(a, b=0):\n    return a + b\n\n\n{use}")
+    reason, seen = fed(text)
+    assert reason == Reason.RUNAWAY
+    assert len(seen) < 600
+    task = PublicTask(id="t", prompt="def f(a, b=0):\n", entry_point="f")
+    assert extract_program(seen, task) == extract_program(text, task)
+    few = code(f"def f(a, b=0):\n    return a + b\n\n\n{use[:300]}")
+    assert fed(few)[0] is None
+    helpless = code(f"def f(a, b=0):\n    return h(a)\n\n\n{use}\ndef h(a):\n    return a\n")
+    assert fed(helpless)[0] is None
