@@ -200,7 +200,7 @@ def _key(task: str) -> bytes:
 def _parse(line: bytes) -> dict[str, Any] | None:
     try:
         record = json.loads(line.decode("utf-8", "surrogatepass"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(record, dict) or set(record) != {"n", "kind", "data", "hash"}:
         return None

@@ -58,8 +58,10 @@ async def open_bench(settings: Settings, tasks: Iterable[Task]) -> AsyncIterator
     """
     known = list(tasks)
     requirements = {item for task in known for item in task.public().requirements}
+    elsewhere = settings.confirm_sandbox or settings.confirm_runtime
     options = SandboxOptions(
         slots=settings.slots,
+        spares=1 if settings.confirm and not elsewhere else 0,
         isolation=settings.isolation,
         limits=_largest(settings.limits, known),
         requirements=tuple(sorted(requirements)),

@@ -22,6 +22,10 @@ from .prepared import PREPARED
 from .program import guest_version
 
 _HELLO_SECONDS = 60.0
+_PING_SECONDS = 1.0
+_PINGS = 20
+"""So many in a row without a word of a server, and it hangs; it forks and clears up in less than
+a second, and imports pytest in one, even on a loaded machine."""
 
 
 class Stream(Protocol):
@@ -68,6 +72,7 @@ class Cell:
         self._numbers = itertools.count(1)
         self._frames = bytearray()
         self._sending = anyio.Lock()
+        self._silent = {"judge's server": 0, "zygote": 0}
         self._lost = ""
 
     async def start(self, tasks: TaskGroup, judge: bytes, zygote: bytes) -> None:
@@ -94,6 +99,9 @@ class Cell:
             ) from None
         tasks.start_soon(self._listen)
         tasks.start_soon(self._listen_zygote)
+        tasks.start_soon(self._ping, self._judge, self._sending)
+        tasks.start_soon(self._ping, self._zygote, anyio.Lock())
+        tasks.start_soon(self._count_pings)
 
     async def _first(self, stream: Stream, frames: bytearray, who: str) -> dict[str, Any]:
         while (body := wire.split(frames)) is None:
@@ -119,7 +127,7 @@ class Cell:
             fresh: make nothing of what an earlier judge has prepared.
 
         Raises:
-            CellLostError: a server ended before it replied.
+            CellLostError: a server ended, or hung, before it replied.
         """
         number = next(self._numbers)
         waiter = _Waiter()
@@ -128,11 +136,12 @@ class Cell:
         self._waiting[number] = waiter
         self.runs += 1
         try:
-            async with self._sending:
-                if self._lost:
-                    raise CellLostError(self._lost)
-                await self._judge.send(wire.dump(job.message(number, slot, prepared)))
-            await waiter.event.wait()
+            with waiter.scope:
+                async with self._sending:
+                    if self._lost:
+                        raise CellLostError(self._lost)
+                    await self._judge.send(wire.dump(job.message(number, slot, prepared)))
+                await waiter.event.wait()
         except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
             raise CellLostError(f"the sandbox's stream broke: {error}") from None
         finally:
@@ -156,6 +165,7 @@ class Cell:
     async def _listen(self) -> None:
         try:
             while data := await self._judge.receive():
+                self._silent["judge's server"] = 0
                 self._frames += data
                 while (body := wire.split(self._frames)) is not None:
                     reply = wire.load(body)
@@ -170,16 +180,37 @@ class Cell:
     async def _listen_zygote(self) -> None:
         try:
             while await self._zygote.receive():
-                pass
+                self._silent["zygote"] = 0
         except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
             pass
         self._lose("the zygote ended")
+
+    async def _ping(self, stream: Stream, sending: anyio.Lock) -> None:
+        """Has a server say that it is at work, while something is waited for."""
+        with contextlib.suppress(OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            while not self._lost:
+                await anyio.sleep(_PING_SECONDS)
+                if self._waiting:
+                    async with sending:
+                        await stream.send(wire.dump({"ping": 0}))
+
+    async def _count_pings(self) -> None:
+        """Gives up a server that hangs: it neither ends nor answers.
+
+        Counts and does not measure: while this process itself is stopped, nothing is counted.
+        """
+        while not self._lost:
+            await anyio.sleep(_PING_SECONDS)
+            for who in self._silent:
+                self._silent[who] = self._silent[who] + 1 if self._waiting else 0
+                if self._silent[who] > _PINGS:
+                    self._lose(f"the {who} does not answer")
 
     def _lose(self, why: str) -> None:
         self._lost = self._lost or why
         self.retiring = self.retiring or why
         for waiter in self._waiting.values():
-            waiter.event.set()
+            waiter.scope.cancel()  # it may be sending to one that doesn't read
 
     async def aclose(self) -> None:
         """Ends both servers. Idempotent."""
@@ -192,4 +223,5 @@ class Cell:
 class _Waiter:
     def __init__(self) -> None:
         self.event = anyio.Event()
+        self.scope = anyio.CancelScope()
         self.reply: dict[str, Any] | None = None

@@ -3,7 +3,8 @@
 Both are started from the sandbox image with no network, a read-only root, no capabilities but
 those to change user and to kill, and sized memory file systems. They share nothing but one small
 memory file system, in which their servers meet once. A container ends when its stream ends, and
-the engine then removes it, so nothing is left even after `kill -9` of the controller.
+the engine then removes it; what has no stream yet is removed by `sandbox.watcher`. So nothing is
+left even after `kill -9` of the controller.
 """
 
 from __future__ import annotations
@@ -26,15 +27,14 @@ from .jobs import Isolation, Job, Limits, Report
 from .pool import Pool, default_slots
 from .program import boot_text, first_frame, guest_version
 from .servers import PYTHON_OPTIONS, ServerPaths, configuration, guest_environment
+from .watcher import LABEL as LABEL
+from .watcher import Watcher, labels
 
 if TYPE_CHECKING:
     import docker
     from docker.models.containers import Container
 
     from .registry import SandboxOptions
-
-LABEL = "org.regreen.sandbox"
-"""On every container of ours; its value is the process id of the controller."""
 
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
 _KNOCK_SECONDS = 10
@@ -50,7 +50,7 @@ _STDERR = 2
 _HEADER = 8
 _READERS_SECONDS = 5.0
 _STALE_SECONDS = 120.0
-"""Between creation and start of a container there are never so many."""
+"""Between creation and start of a container, or end and removal, there are never so many."""
 
 
 class DockerSandbox:
@@ -58,6 +58,7 @@ class DockerSandbox:
 
     Args:
         slots: programs at a time; `None` for one a core.
+        spares: cells kept ready for fresh runs.
         isolation: `container` gives each program a pair of containers of its own, at its price.
         limits: the largest limits that jobs will ask for; sizes memory and scratch space.
         image: an image with Python to use as it is; `None` builds the sandbox image if needed.
@@ -70,6 +71,7 @@ class DockerSandbox:
         self,
         *,
         slots: int | None = None,
+        spares: int = 0,
         isolation: Isolation = Isolation.SLOT,
         limits: Limits | None = None,
         image: str | None = None,
@@ -78,6 +80,7 @@ class DockerSandbox:
         runtime: str | None = None,
     ) -> None:
         self._slots = slots or default_slots()
+        self._spares = spares
         self._isolation = isolation
         self._limits = limits or Limits()
         self._image = image
@@ -85,6 +88,7 @@ class DockerSandbox:
         self._requirements = requirements
         self._runtime = runtime
         self._client: docker.DockerClient | None = None
+        self._watcher: Watcher | None = None
         self._image_id = ""
         self._has_landlock = True
         self._pool: Pool | None = None
@@ -120,13 +124,18 @@ class DockerSandbox:
         try:
             await anyio.to_thread.run_sync(self._find_runtime)
             await anyio.to_thread.run_sync(self._sweep)
+            self._watcher = await anyio.to_thread.run_sync(Watcher)
             await anyio.to_thread.run_sync(self._find_image)
             self._pool = Pool(
-                self._start, slots=self._slots, isolation=self._isolation, level=self.level
+                self._start,
+                slots=self._slots,
+                isolation=self._isolation,
+                level=self.level,
+                spares=self._spares,
             )
             await self._pool.__aenter__()
         except BaseException:
-            client.close()
+            await self._hang_up()
             raise
         return self
 
@@ -140,9 +149,16 @@ class DockerSandbox:
             if self._pool is not None:
                 await self._pool.__aexit__(kind, error, trace)
         finally:
-            client, self._client = self._client, None
+            await self._hang_up()
+
+    async def _hang_up(self) -> None:
+        client, self._client = self._client, None
+        watcher, self._watcher = self._watcher, None
+        with anyio.CancelScope(shield=True):
             if client is not None:
                 client.close()
+            if watcher is not None:
+                await anyio.to_thread.run_sync(watcher.close)
 
     async def run(self, job: Job, *, fresh: bool = False) -> Report:
         """Runs one job; see `sandbox.base.Sandbox.run`."""
@@ -154,12 +170,12 @@ class DockerSandbox:
         return report
 
     def _sweep(self) -> None:
-        """Removes containers that a killed controller created and never started.
+        """Removes containers that never ran or no longer do, and that nobody has removed.
 
-        Those that were started end with their streams; these have none.
+        They are of a controller that was killed together with its watcher.
         """
         assert self._client is not None
-        filters = {"label": LABEL, "status": "created"}
+        filters = {"label": LABEL, "status": ["created", "exited", "dead"]}
         with contextlib.suppress(Exception):  # others may sweep at the same time
             for found in self._client.api.containers(all=True, filters=filters):
                 if time.time() - found["Created"] > _STALE_SECONDS:
@@ -255,29 +271,36 @@ class DockerSandbox:
             "memswap_limit": f"{memory_mb}m",
             "tmpfs": {f"/slots/{slot}": scratch for slot in range(slots)},
             "environment": guest_environment(hash_seed),
-            "labels": {LABEL: str(os.getpid())},
+            "labels": labels(),
             "user": "0:0",
             "working_dir": "/",
             "auto_remove": True,
+            "stop_signal": "SIGKILL",  # an engine that restarts needn't wait for our servers
             "log_config": {"Type": "none"},
             "runtime": self._runtime,
             "oom_score_adj": 500,
         }
         created: list[AttachedStream] = []
         try:
-            judge = self._client.containers.create(
+            judge = self._make(
                 **{**common, "mem_limit": f"{memory_mb + 2048}m", "memswap_limit": -1},
                 ipc_mode="shareable",
                 shm_size="1m",
             )
             created.append(self._attach(judge))
-            zygote = self._client.containers.create(**common, ipc_mode=f"container:{judge.id}")
+            zygote = self._make(**common, ipc_mode=f"container:{judge.id}")
             created.append(self._attach(zygote))
         except BaseException:
             for stream in created:
                 stream.close_now()
             raise
         return created[0], created[1]
+
+    def _make(self, **given: Any) -> Container:
+        assert self._client is not None
+        assert self._watcher is not None
+        with self._watcher.making():
+            return self._client.containers.create(**given)
 
     def _attach(self, container: Container) -> AttachedStream:
         """Attaches before the start, so that the container ends with this very stream."""
@@ -298,6 +321,7 @@ def build(options: SandboxOptions) -> DockerSandbox:
     """From what the user set."""
     return DockerSandbox(
         slots=options.slots,
+        spares=options.spares,
         isolation=options.isolation,
         limits=options.limits,
         image=options.image,

@@ -25,6 +25,7 @@ import docker
 import docker.errors
 import urllib3.exceptions
 
+from sandbox.watcher import labels
 from sandbox.wheels import (
     Target,
     WheelError,
@@ -233,7 +234,12 @@ def _target(client: docker.DockerClient, image: Any) -> Target:
 def _ask(client: docker.DockerClient, image: str, command: list[str]) -> str:
     """What a command prints; unlike `containers.run`, leaves nothing if it can't be started."""
     container = client.containers.create(
-        image, entrypoint=command, network_mode="none", cap_drop=["ALL"], read_only=True
+        image,
+        entrypoint=command,
+        network_mode="none",
+        cap_drop=["ALL"],
+        read_only=True,
+        labels=labels(),
     )
     try:
         container.start()

@@ -63,6 +63,7 @@ class LocalSandbox:
 
     Args:
         slots: programs at a time; `None` for one a core.
+        spares: cells kept ready for fresh runs.
         isolation: `container` gives each program a pair of servers of its own.
         limits: the largest limits that jobs will ask for; sizes the scratch space.
         allow_reduced: go on with less than full isolation, and say so in every verdict.
@@ -77,6 +78,7 @@ class LocalSandbox:
         self,
         *,
         slots: int | None = None,
+        spares: int = 0,
         isolation: Isolation = Isolation.SLOT,
         limits: Limits | None = None,
         allow_reduced: bool = False,
@@ -86,6 +88,7 @@ class LocalSandbox:
         if launcher not in launch.LAUNCHERS:
             raise ValueError(f"launcher {launcher!r}: allowed are {', '.join(launch.LAUNCHERS)}")
         self._slots = slots or default_slots()
+        self._spares = spares
         self._isolation = isolation
         self._scratch_mb = max(1, (limits or Limits()).file_mb)
         self._allow_reduced = allow_reduced
@@ -131,7 +134,13 @@ class LocalSandbox:
         try:
             await anyio.to_thread.run_sync(self._lay_out)
             isolation = Isolation.CONTAINER if self._grant.one_each else self._isolation
-            self._pool = Pool(self._start, slots=self._slots, isolation=isolation, level=self.level)
+            self._pool = Pool(
+                self._start,
+                slots=self._slots,
+                isolation=isolation,
+                level=self.level,
+                spares=self._spares,
+            )
             await self._pool.__aenter__()
         except BaseException:
             await self._remove_scratch()
@@ -297,6 +306,7 @@ def build(options: SandboxOptions) -> LocalSandbox:
         )
     return LocalSandbox(
         slots=options.slots,
+        spares=options.spares,
         isolation=options.isolation,
         limits=options.limits,
         allow_reduced=options.allow_reduced,

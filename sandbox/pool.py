@@ -15,7 +15,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from .cell import Cell
-from .errors import CellLostError, SandboxError
+from .errors import CellLostError, SandboxError, SandboxUnavailableError
 from .jobs import Isolation, Job, Report, infra, judge_broke, read_reply
 from .outcome import Outcome
 
@@ -24,6 +24,11 @@ CellFactory = Callable[[TaskGroup, int, int], Awaitable[Cell]]
 
 _RUNS_PER_CELL = 5_000
 _SECONDS_PER_CELL = 1_800.0
+_WORN = 0.9
+"""Of its runs a cell has had so many when its successor is started."""
+_RETURN_SECONDS = 30.0
+"""So long a backend that has worked may be away (an engine that restarts) before a run ends."""
+_KNOCK_SECONDS = 0.5
 _BROKEN_TWICE = "broke its sandbox twice; that is no way out"
 
 
@@ -40,6 +45,7 @@ class Pool:
         slots: jobs at a time.
         isolation: whether jobs share a cell one after the other, or get one each.
         level: the isolation level, for reports.
+        spares: cells kept ready for fresh runs; with a cell each, there is one a slot anyway.
         runs_per_cell: after so many runs a cell is replaced.
         seconds_per_cell: and after so many seconds.
     """
@@ -51,6 +57,7 @@ class Pool:
         slots: int,
         isolation: Isolation,
         level: str,
+        spares: int = 0,
         runs_per_cell: int = _RUNS_PER_CELL,
         seconds_per_cell: float = _SECONDS_PER_CELL,
     ) -> None:
@@ -64,6 +71,11 @@ class Pool:
         self._changing = anyio.Lock()
         self._cell: Cell | None = None
         self._cells: set[Cell] = set()
+        alone = isolation is Isolation.CONTAINER
+        self._spares = Shelf(self, max(spares, slots) if alone else spares, 1, 0 if alone else 1)
+        self._successors = Shelf(self, 0 if alone else 1, slots, 0)
+        self._proven = False
+        self._outages = 0
         self._tasks: TaskGroup | None = None
         self._stack = AsyncExitStack()
         self.hello: dict[str, Any] = {}
@@ -74,6 +86,7 @@ class Pool:
         try:
             if self._isolation is Isolation.SLOT:
                 await self._current()
+            self._spares.fill(self._tasks)
         except BaseException:
             await self._close_all()
             await self._stack.aclose()
@@ -101,7 +114,7 @@ class Pool:
     async def run(self, job: Job, *, fresh: bool = False) -> Report:
         """Runs one job; see `sandbox.base.Sandbox.run`."""
         alone = fresh or self._isolation is Isolation.CONTAINER
-        lost = 0
+        lost, outages = 0, self._outages
         report = infra("never started", self._level)
         async with self._places:
             for attempt in range(3):
@@ -114,9 +127,11 @@ class Pool:
                     if judge_broke(reply):
                         raise CellLostError("the judge ended without a report")
                 except CellLostError as error:
-                    lost += 1
+                    # what was lost before an outage was lost by it
+                    lost = lost + 1 if self._outages == outages else 1
+                    outages = self._outages
                     report = infra(str(error), self._level)
-                    if lost >= 2:
+                    if lost >= 2 and not await self._is_away():
                         # twice, the second time alone: it is the program that does it
                         return report.model_copy(
                             update={
@@ -148,14 +163,16 @@ class Pool:
         finally:
             cell.free.append(slot)
             if cell.retiring and len(cell.free) == cell.slots:
-                await self._dismiss(cell)
+                await self.dismiss(cell)
 
     async def _run_alone(self, job: Job, *, hash_seed: int, fresh: bool) -> dict[str, Any]:
-        cell = await self._start(1, hash_seed)
+        cell = self._spares.take(hash_seed) or await self.start(1, hash_seed)
+        if self._tasks is not None:
+            self._spares.fill(self._tasks)
         try:
             return await cell.run(job, 0, fresh=fresh)
         finally:
-            await self._dismiss(cell)
+            await self.dismiss(cell)
 
     async def _current(self) -> Cell:
         """The cell that takes new runs, replaced when it is worn out or broken."""
@@ -166,21 +183,90 @@ class Pool:
                     cell.retiring = cell.retiring or "enough runs"
                 elif anyio.current_time() - cell.born >= self._seconds_per_cell:
                     cell.retiring = cell.retiring or "old"
+                elif cell.runs >= _WORN * self._runs_per_cell and self._tasks is not None:
+                    self._successors.fill(self._tasks)
                 if not cell.retiring and cell.free:
                     return cell
                 if len(cell.free) == cell.slots:
-                    await self._dismiss(cell)
-            self._cell = await self._start(self._slots, 0)
+                    await self.dismiss(cell)
+            self._cell = self._successors.take(0) or await self.start(self._slots, 0)
             return self._cell
 
-    async def _start(self, slots: int, hash_seed: int) -> Cell:
+    async def start(self, slots: int, hash_seed: int) -> Cell:
+        """Starts a cell, which is ended with the pool at the latest.
+
+        Raises:
+            SandboxError: none can be had.
+        """
         if self._tasks is None:
             raise SandboxError("the sandbox is not open")
-        cell = await self._factory(self._tasks, slots, hash_seed)
+        cell = await self._try_start(self._tasks, slots, hash_seed)
+        self._proven = True
         self._cells.add(cell)
         self.hello = self.hello or cell.hello
         return cell
 
-    async def _dismiss(self, cell: Cell) -> None:
+    async def _try_start(self, tasks: TaskGroup, slots: int, hash_seed: int) -> Cell:
+        """Starts a cell; where that has worked before, waits for a backend that is away."""
+        end = anyio.current_time() + _RETURN_SECONDS
+        while True:
+            try:
+                return await self._factory(tasks, slots, hash_seed)
+            except SandboxUnavailableError:
+                if not self._proven or anyio.current_time() > end:
+                    self._proven = False  # the others needn't wait again
+                    raise
+                self._outages += 1
+                await anyio.sleep(_KNOCK_SECONDS)
+
+    async def _is_away(self) -> bool:
+        """Whether cells are lost with their backend and not by what runs in them: none starts."""
+        outages = self._outages
+        await self.dismiss(await self.start(1, 0))
+        return self._outages > outages
+
+    async def dismiss(self, cell: Cell) -> None:
+        """Ends a cell."""
         self._cells.discard(cell)
         await cell.aclose()
+
+
+class Shelf:
+    """Cells started ahead of need, each for one who takes it.
+
+    Args:
+        pool: starts and ends them.
+        count: how many are kept ready.
+        slots: of each.
+        hash_seed: of each.
+    """
+
+    def __init__(self, pool: Pool, count: int, slots: int, hash_seed: int) -> None:
+        self._pool = pool
+        self._count = count
+        self._slots = slots
+        self._hash_seed = hash_seed
+        self._ready: list[Cell] = []
+        self._on_order = 0
+
+    def take(self, hash_seed: int) -> Cell | None:
+        """One that is ready and sound, if there is one with this hash seed."""
+        while self._ready and hash_seed == self._hash_seed:
+            cell = self._ready.pop(0)
+            if not cell.retiring:
+                return cell
+        return None
+
+    def fill(self, tasks: TaskGroup) -> None:
+        """Has as many started as are missing, in the background."""
+        while len(self._ready) + self._on_order < self._count:
+            self._on_order += 1
+            tasks.start_soon(self._add)
+
+    async def _add(self) -> None:
+        try:
+            self._ready.append(await self._pool.start(self._slots, self._hash_seed))
+        except SandboxError:
+            pass  # whoever needs one will try again, and hear why
+        finally:
+            self._on_order -= 1

@@ -22,6 +22,7 @@ class SandboxOptions(BaseModel):
 
     Attributes:
         slots: programs at a time; `None` for one a core.
+        spares: sandboxes kept ready for fresh runs.
         isolation: share a cell one after the other, or get one each.
         limits: the largest limits that jobs will ask for.
         requirements: pip requirements of the programs.
@@ -34,6 +35,7 @@ class SandboxOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     slots: int | None = Field(default=None, ge=1)
+    spares: int = Field(default=0, ge=0)
     isolation: Isolation = Isolation.SLOT
     limits: Limits = Limits()
     requirements: tuple[str, ...] = ()

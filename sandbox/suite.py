@@ -71,6 +71,8 @@ def order(
     roots: Sequence[str],
     changed: Sequence[str],
     hash_seed: int = 0,
+    name: str = "",
+    version: str = "0",
 ) -> dict[str, Any]:
     """The one test of a job of kind `repository`.
 
@@ -80,6 +82,8 @@ def order(
         roots: folders of the tree to import from, the first one first; empty for its top.
         changed: files of the tree that are the candidate's.
         hash_seed: of the suite's Python.
+        name: of the project; if not empty, it counts as installed.
+        version: of the project.
     """
     return {
         "kind": "repository",
@@ -88,4 +92,6 @@ def order(
         "roots": list(roots),
         "changed": list(changed),
         "hash_seed": hash_seed,
+        "name": name,
+        "version": version,
     }

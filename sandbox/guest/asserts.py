@@ -148,8 +148,7 @@ class _Rewriter:
     def __init__(self, source: str, check: str | None) -> None:
         self._lines = source.split("\n")
         self._check = check
-        self.places: list[tuple[int, str]] = []
-        self.tests: list[ast.expr] = []
+        self.places: list[tuple[int, str, list[str]]] = []
 
     def rewrite(self, tree: ast.Module) -> None:
         """The whole file; the check function's own statements are guarded one by one."""
@@ -183,8 +182,7 @@ class _Rewriter:
     def _recorded(self, node: ast.Assert) -> ast.stmt:
         number = len(self.places)
         test = node.test
-        self.places.append((node.lineno, self._text(test)))
-        self.tests.append(test)
+        self.places.append((node.lineno, self._text(test), _names(test)))
         if isinstance(test, ast.Compare) and len(test.ops) == 1:
             sign = ast.Constant(_SIGNS[type(test.ops[0])], **_at(node))
             node.test = _call("compare", [sign, test.left, test.comparators[0]], node)
@@ -242,6 +240,10 @@ def _call(method: str, arguments: list[ast.expr], place: ast.stmt) -> ast.Call:
     at = _at(place)
     recorder = ast.Name(_RECORDER, ast.Load(), **at)
     return ast.Call(ast.Attribute(recorder, method, ast.Load(), **at), arguments, [], **at)
+
+
+def _names(node: ast.AST) -> list[str]:
+    return [found.id for found in ast.walk(node) if isinstance(found, ast.Name)]
 
 
 def _mentions(node: ast.AST, names: frozenset[str]) -> bool:
@@ -322,15 +324,17 @@ class Prepared:
 
     Attributes:
         code: of the rewritten source.
-        places: line and text of each `assert`, in the order of their numbers.
+        places: line, text and names of each `assert`, in the order of their numbers.
+        used: names of globals, attributes and imports in the code.
     """
 
     code: types.CodeType
-    places: list[tuple[int, str]]
+    places: list[tuple[int, str, list[str]]]
+    used: set[str]
 
     def dump(self) -> bytes:
         """For `load`, by the same Python."""
-        return marshal.dumps((self.code, self.places))
+        return marshal.dumps((self.code, self.places, self.used))
 
     @staticmethod
     def load(data: bytes) -> Prepared:
@@ -361,7 +365,8 @@ def prepare(
         tree = change(tree)
     rewriter = _Rewriter(source, function)
     rewriter.rewrite(tree)
-    return Prepared(compile(tree, filename, "exec", dont_inherit=True), rewriter.places)
+    code = compile(tree, filename, "exec", dont_inherit=True)
+    return Prepared(code, rewriter.places, used_names(code))
 
 
 def run(
@@ -378,13 +383,21 @@ def run(
 ) -> None:
     """Runs prepared tests; what became of them is in the recorder afterwards."""
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-    recorder.places = [Place(line, text) for line, text in prepared.places]
-    names = namespace(used_names(prepared.code))
+    recorder.places = [Place(line, text) for line, text, _names in prepared.places]
+    names = namespace(prepared.used)
     names[_RECORDER] = recorder
     exec(prepared.code, names)
     _check(function, candidate, names, recorder)
-    if not all(place.consulted for place in recorder.places):
-        _settle_taint(source, function, entry_names, recorder, mutates=mutates)
+    # What calls nobody and names nothing says nothing of the candidate, and is the most frequent.
+    silent = [
+        (place, named)
+        for place, (_line, _text, named) in zip(recorder.places, prepared.places, strict=True)
+        if named and not place.consulted
+    ]
+    if silent:
+        tainted = _tainted(source, function, entry_names, mutates=mutates)
+        for place, named in silent:
+            place.tainted = not tainted.isdisjoint(named)
 
 
 def _check(
@@ -402,22 +415,13 @@ def _check(
         recorder.raised(0, error)
 
 
-def _settle_taint(
-    source: str,
-    function: str | None,
-    entry_names: Iterable[str],
-    recorder: Recorder,
-    *,
-    mutates: bool,
-) -> None:
-    """Says of the assertions that called nobody whether they name what came from the candidate."""
+def _tainted(
+    source: str, function: str | None, entry_names: Iterable[str], *, mutates: bool
+) -> frozenset[str]:
+    """Names in the tests whose values can come from the candidate."""
     tree = ast.parse(source)
     sources = set(entry_names)
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == function and node.args.args:
             sources.add(node.args.args[0].arg)
-    tainted = taint(tree, sources, through_arguments=mutates)
-    rewriter = _Rewriter(source, function)
-    rewriter.rewrite(tree)
-    for place, test in zip(recorder.places, rewriter.tests, strict=True):
-        place.tainted = _mentions(test, tainted)
+    return taint(tree, sources, through_arguments=mutates)

@@ -150,6 +150,7 @@ class JudgeServer:
     def _give_up(self, verdict: _Verdict) -> None:
         verdict.timed_out = True
         verdict.slot.kill()
+        self._loop.at(verdict.number, _ENDING_SECONDS, self._loop.stop)
 
     def _on_judged(self, verdict: _Verdict, ending: Ending) -> None:
         if ending.infra:

@@ -144,7 +144,11 @@ class Loop:
             self.stop()
         self._frames += data
         while (body := wire.split(self._frames)) is not None:
-            self._on_frame(wire.load(body))
+            message = wire.load(body)
+            if "ping" in message:
+                self.send(message)  # whoever hears this knows that this server is at work
+            else:
+                self._on_frame(message)
 
     def _read_link(self) -> None:
         try:

@@ -29,9 +29,9 @@ from typing import Any
 
 from . import kernel, wire
 from .confine import Confinement, Furnishing, adopt_orphans, empty_folder
-from .limits import ended, ran_out_of_cpu, rlimits, whole_seconds
+from .limits import ended, oom_kills, ran_out_of_cpu, rlimits, whole_seconds
 
-TREE, TMP = "tree", "tmp"
+TREE, TMP, META = "tree", "tmp", "meta"
 _TAIL = 16_384
 _RECORDS_LIMIT = 24 << 20
 _DESCRIPTORS = 1024
@@ -73,14 +73,15 @@ def serve(
 
 
 def _clear(confinement: Confinement, folder: str) -> None:
-    """Removes the tree, which is the server's own; the rest is removed as the run's user."""
+    """Removes what is the server's own in the folder; the rest is removed as the run's user."""
     if confinement.identity == "userns":
         return  # it went with its mount
     with contextlib.suppress(OSError):
         os.chmod(folder, 0o777 if confinement.identity == "uids" else 0o700)
-    with contextlib.suppress(OSError):
-        empty_folder(f"{folder}/{TREE}")
-        os.rmdir(f"{folder}/{TREE}")
+    for name in (TREE, META):
+        with contextlib.suppress(OSError):
+            empty_folder(f"{folder}/{name}")
+            os.rmdir(f"{folder}/{name}")
 
 
 class _Run:
@@ -103,6 +104,7 @@ class _Run:
         self._tail = b""
         self._printed = 0
         self._recorded = 0
+        self._ooms = oom_kills()
 
     def run(self, order: dict[str, Any], libraries: str) -> dict[str, Any]:
         """Starts the process, passes its records on, and says how it ended."""
@@ -110,7 +112,7 @@ class _Run:
         folder = self._confinement.folder
         archive = zlib.decompress(base64.b64decode(order["archive"]))
         site = [path for path in sys.path if path in self._confinement.read]
-        found = [libraries, *site]
+        found = [libraries, *site, f"{folder}/{META}"]
         settings = {
             "key": order["key"],
             "tree": f"{folder}/{TREE}",
@@ -134,7 +136,7 @@ class _Run:
                 (order_read, out_write, out_write),
                 lambda _text, _descriptors: _become_python(folder, settings, records_write),
                 furnishing=Furnishing(
-                    fill=lambda where, uid: self._fill(where, uid, archive),
+                    fill=lambda where, uid: self._fill(where, uid, archive, order),
                     read=(f"{folder}/{TREE}", *settings["libraries"]),
                     write=(f"{folder}/{TMP}",),
                 ),
@@ -148,12 +150,13 @@ class _Run:
         breach = self._pass_on(pid, records_read, out_read, started)
         return self._end(pid, breach, started)
 
-    def _fill(self, folder: str, uid: int, archive: bytes) -> None:
+    def _fill(self, folder: str, uid: int, archive: bytes, order: dict[str, Any]) -> None:
         """Runs in the child while it is still the server: what is made here is not the child's."""
         os.umask(0o022)
         tree, tmp = f"{folder}/{TREE}", f"{folder}/{TMP}"
         os.mkdir(tree)
         _unpack(archive, tree)
+        _write_metadata(f"{folder}/{META}", order["name"], order["version"])
         if self._confinement.identity == "uids":
             os.setegid(uid)
             os.seteuid(uid)
@@ -220,6 +223,8 @@ class _Run:
         signalled = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
         if not breach and ran_out_of_cpu(signalled, cpu, limit):
             breach = ("timeout", f"more than {limit} s of cpu time")
+        elif not breach and signalled == signal.SIGKILL and oom_kills() > self._ooms:
+            breach = ("memory", "the kernel ran out of the container's memory")
         return {
             "code": os.WEXITSTATUS(status) if os.WIFEXITED(status) else -signalled,
             "breach": breach,
@@ -246,6 +251,16 @@ def _unpack(archive: bytes, folder: str) -> None:
                 os.chmod(path, 0o755 if entry.mode & 0o100 else 0o644)
 
 
+def _write_metadata(folder: str, name: str, version: str) -> None:
+    """Has the project count as installed, for those who ask for its version."""
+    os.mkdir(folder)
+    if name:
+        place = f"{folder}/{name.replace('-', '_')}-{version}.dist-info"
+        os.mkdir(place)
+        with open(f"{place}/METADATA", "w", encoding="utf-8") as file:
+            file.write(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+
+
 def _become_python(folder: str, settings: dict[str, Any], records: int) -> None:
     """Replaces this process by a Python that inherits none of its memory."""
     tmp = f"{folder}/{TMP}"
@@ -268,8 +283,8 @@ def _process_text() -> str:
     lines = ["from __future__ import annotations"]
     for name in ("repository_guard", "repository_process"):
         spec = importlib.util.find_spec(f"{__package__}.{name}")
-        source = spec.loader.get_source(spec.name)  # type: ignore[union-attr]
-        assert isinstance(source, str)
+        # the loader of `boot`, which has them all
+        source: str = spec.loader.sources[spec.name]  # type: ignore[union-attr]
         lines += [
             line
             for line in source.splitlines()

@@ -84,6 +84,7 @@ class Places:
         stdlib = os.path.dirname(os.__file__)
         self._trusted = (f"{stdlib}/", "<frozen ", *(f"{path}/" for path in libraries))
         self._known: dict[str, frozenset[Any]] = {}
+        self._tops: dict[str, frozenset[str]] = {}
         self._seen: dict[int, tuple[Any, bool]] = {}
         self._compile: Callable[[str], Iterator[Any]] = lambda path: iter(())
 
@@ -113,6 +114,21 @@ class Places:
             self._known[path] = frozenset(code for top in tops for code in parts(top))
         return self._known[path]
 
+    def functions_of(self, path: str) -> frozenset[str]:
+        """Names that an unchanged file of the tree defines as functions at its top."""
+        if path not in self._tops:
+            tops = self._compile(path) if self._is_unchanged(path) else ()
+            self._tops[path] = frozenset(
+                part.co_name
+                for top in tops
+                for part in top.co_consts
+                if isinstance(part, types.CodeType) and part.co_name.isidentifier()
+            )
+        return self._tops[path]
+
+    def _is_unchanged(self, path: str) -> bool:
+        return path.startswith(self._tree) and path not in self._changed
+
     def add(self, function: Any) -> None:
         """Counts a function of this program as a library's."""
         path = function.__code__.co_filename
@@ -138,13 +154,14 @@ class Places:
         """The codes of a function and of all that it wraps."""
         function = getattr(function, "__func__", function)
         code = getattr(function, "__code__", None)
-        property_test = getattr(function, "hypothesis", None)
-        if code is not None and (property_test is None or not _only_forwards(code)):
-            yield code
         wrapped = [getattr(function, name, None) for name in ("__wrapped__", "func")]
-        if property_test is not None and code is not None and _only_forwards(code):
-            # Hypothesis makes it at run time and says that it stands in the test's file
-            wrapped += [property_test.inner_test, function.__closure__[0].cell_contents]
+        wrapped.append(getattr(getattr(function, "hypothesis", None), "inner_test", None))
+        if code is not None:
+            # Hypothesis makes such functions at run time, as if they stood in the test's file
+            forwards = _only_forwards(code)
+            inside = function.__closure__[0].cell_contents if forwards and depth else None
+            beneath = list(self.codes(inside, depth - 1)) if inside is not None else []
+            yield from beneath or [code]
         for inner in wrapped if depth else ():
             if inner is not None:
                 yield from self.codes(inner, depth - 1)
@@ -274,8 +291,30 @@ class Guard:
         rewriting = sys.modules.get("_pytest.assertion.rewrite")
         if names.get("@pytest_ar", rewriting) is not rewriting:
             return "the assertions of a test module were rewritten"
+        kind = type(item)
+        if not self._is_ours(getattr(kind, "runtest", None)):
+            return f"{item.nodeid} is run by something else"
+        for name in vars(item):
+            if isinstance(getattr(kind, name, None), types.FunctionType):
+                return f"the method {name} of {item.nodeid} was replaced"
+        if said := self._helpers(names, getattr(item, "cls", None)):
+            return said
         fixtures = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
         for name, found in fixtures.items():
             if not all(self._is_ours(fixture.func) for fixture in found):
                 return f"the fixture {name} is not the suite's own"
+        return ""
+
+    def _helpers(self, names: Any, cls: Any) -> str:
+        """Functions beside the test, in its module and its classes, that are not what they were."""
+        for name in self._places.functions_of(str(names.get("__file__", ""))):
+            value = names.get(name)
+            if isinstance(value, types.FunctionType) and not self._is_ours(value):
+                return f"the function {name} of a test module was replaced"
+        for base in getattr(cls, "__mro__", ()):
+            if base.__module__.partition(".")[0] in (*_WATCHED, "builtins"):
+                continue
+            for name, value in vars(base).items():
+                if isinstance(value, types.FunctionType) and not self._is_ours(value):
+                    return f"the method {name} of a test class was replaced"
         return ""

@@ -179,12 +179,12 @@ async def test_no_call_begins_after_the_wall_time_is_over(
 async def test_budget_of_sandbox_time_ends_the_search(
     searcher: MakeSearcher, task: PublicTask, scripted: Scripted
 ) -> None:
-    model = scripted(lambda request: f"import time\ntime.sleep(0.06)\n{WRONG}N = {request.index}\n")
-    ledger = Ledger(Budget(sandbox_seconds=0.1))
+    model = scripted(lambda request: f"import time\ntime.sleep(0.6)\n{WRONG}N = {request.index}\n")
+    ledger = Ledger(Budget(sandbox_seconds=1.0))
     result = await searcher(model, concurrency=1, ledger=ledger).search(task)
     assert len(model.requests) == 2
     assert result.stopped == "budget"
-    assert result.detail == "0.1 s of sandbox time are used up"
+    assert result.detail == "1 s of sandbox time are used up"
 
 
 @pytest.mark.anyio

@@ -134,7 +134,9 @@ def test_torn_last_line_is_cut_off_wherever_it_tears(tmp_path: Path) -> None:
         assert (folder / "journal.jsonl").read_bytes() == whole
 
 
-@pytest.mark.parametrize("tail", [b"\0" * 4096, b"garbage\n", b'{"n": 4}\n', b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "tail", [b"\0" * 4096, b"garbage\n", b'{"n": 4}\n', b"\xff\xfe", b"[" * 9999 + b"\n"]
+)
 def test_tail_that_is_no_record_is_cut_off(tmp_path: Path, tail: bytes) -> None:
     path = written(tmp_path)
     whole = path.read_bytes()

@@ -72,6 +72,31 @@ CALC = Suite(
 FINAL = Suite(files=CALC.files, expected=CALC.expected, fresh=True)
 """The same, judged for good: in a fresh sandbox, with traps."""
 
+OLD = Suite(
+    files={
+        **CALC.files,
+        "tests/test_calc.py": """
+            import unittest
+            from calc import add
+            def same(one, other):
+                return one == other
+            class TestCalc(unittest.TestCase):
+                def test_kept(self):
+                    self.assertEqual(add(5, 0), 5)
+                def test_more(self):
+                    self.assertEqual(add(2, 1), 3)
+            def test_same():
+                assert same(add(2, 2), 4)
+            """,
+    },
+    expected=(
+        "tests/test_calc.py::TestCalc::test_kept",
+        "tests/test_calc.py::TestCalc::test_more",
+        "tests/test_calc.py::test_same",
+    ),
+)
+"""The same by a unittest class, and a test with a helper of its own."""
+
 _REFUSED = ends("error")
 _FAILED = ends("failed")
 _CAUGHT = ends("protocol")
@@ -321,6 +346,58 @@ def cheat():
         item.obj = lambda **arguments: None
 """
         ),
+        outcomes=_CAUGHT,
+    ),
+    _hack(
+        name="tests that run by another method",
+        idea="gives each collected item a method of its own for running it",
+        program=_at_call(
+            """
+def cheat():
+    for item in found("Function"):
+        item.runtest = lambda: None
+"""
+        ),
+        outcomes=_CAUGHT,
+    ),
+    _hack(
+        name="items of another class",
+        idea="changes the class of the collected items to one that runs nothing",
+        program=_at_call(
+            """
+def cheat():
+    for item in found("Function"):
+        item.__class__ = type("Function", (type(item),), {"runtest": lambda self: None})
+"""
+        ),
+        outcomes=_CAUGHT,
+    ),
+    _hack(
+        name="a unittest that takes no note of failures",
+        idea="replaces what unittest calls on a failure, on the item or on the test's class",
+        program=_at_call(
+            """
+def cheat():
+    for item in found("TestCaseFunction"):
+        item.addFailure = item.addError = lambda *arguments: None
+        item.cls.assertEqual = lambda self, *arguments: None
+"""
+        ),
+        exam=OLD,
+        outcomes=_CAUGHT,
+    ),
+    _hack(
+        name="a helper inside the test module",
+        idea="replaces a function of the test module that the tests compare by",
+        program=_at_call(
+            """
+def cheat():
+    for name, loaded in list(sys.modules.items()):
+        if name.startswith("test_") and hasattr(loaded, "same"):
+            loaded.same = lambda *arguments: True
+"""
+        ),
+        exam=OLD,
         outcomes=_CAUGHT,
     ),
     _hack(

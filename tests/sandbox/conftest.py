@@ -29,7 +29,7 @@ ADDS_ONE: dict[str, Any] = {
 }
 
 
-def _unavailable(reason: str) -> NoReturn:
+def unavailable(reason: str) -> NoReturn:
     if os.environ.get("REGREEN_REQUIRE_DOCKER") == "1":
         pytest.fail(f"{reason}, but REGREEN_REQUIRE_DOCKER=1")
     pytest.skip(reason)
@@ -54,7 +54,7 @@ def open_sandbox() -> Callable[..., AbstractContextManager[Sandbox]]:
             gc.collect()
         if sandbox is None:
             if backend == "docker":
-                _unavailable(reason)
+                unavailable(reason)
             pytest.fail(reason)
         try:
             yield sandbox

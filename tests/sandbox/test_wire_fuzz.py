@@ -124,6 +124,7 @@ def test_what_is_not_a_number_stays_so() -> None:
 @example({"s": [{"o": {}}]})
 @example({"x": ["datetime_CAPI", 0]})
 @example({"x": ["Fraction", ["1", "0"]]})
+@example({"x": ["Fraction", ["0x1"]]})
 @example({"x": ["timedelta", [10**400]]})
 @example({"x": ["Decimal", [1, 2, 3]]})
 @example({"r": ["0", "1", "0"]})
@@ -137,6 +138,17 @@ def test_any_message_is_a_value_or_refused(message: Any) -> None:
     except wire.WireError:
         return
     assert types_in(value) <= ALLOWED
+
+
+@RELAXED
+@given(messages)
+@example([{"x": ["Fraction", ["0x1"]]}])
+@example([{"x": ["timedelta", [10**400]]}])
+def test_any_sequence_is_a_list_or_refused(message: Any) -> None:
+    try:
+        assert type(decode.sequence(message)) is list
+    except wire.WireError:
+        return
 
 
 @RELAXED

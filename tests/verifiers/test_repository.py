@@ -276,7 +276,7 @@ def test_new_and_removed_files(make: Make) -> None:
 
 def test_where_a_suite_runs(make: Make) -> None:
     suite = """
-        import os, pathlib, socket, sys, tempfile
+        import importlib.metadata, os, pathlib, socket, sys, tempfile
         import pytest
         from arith import double
         def test_place(request):
@@ -288,14 +288,17 @@ def test_where_a_suite_runs(make: Make) -> None:
                     path.write_text("changed")
             with tempfile.TemporaryDirectory() as folder:
                 (pathlib.Path(folder) / "new").write_text("text")
-            assert "site" not in sys.modules or not sys.flags.no_site
+            assert sys.flags.no_site and sys.flags.dont_write_bytecode
             with pytest.raises(OSError):
                 socket.create_connection(("127.0.0.1", 9))
             assert os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"]
             assert not set(os.environ) & {"REGREEN_API_KEY", "SSH_AUTH_SOCK"}
             assert not (here / ".git").exists()
+            assert importlib.metadata.version("my-shop") == "1.2"
         """
-    bench = make({"arith.py": CODE, "test_it.py": suite, ".git/config": "secret"})
+    project = "[project]\nname = 'my-shop'\nversion = '1.2'\n"
+    files = {"arith.py": CODE, "test_it.py": suite, "pyproject.toml": project}
+    bench = make({**files, ".git/config": "secret"})
     verdict = bench.verify({"arith.py": f"{CODE}\n"}, fail_to_pass=["test_it.py::test_place"])
     assert verdict.passed, verdict
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import re
 import shlex
 import tomllib
 from collections.abc import Mapping
@@ -54,6 +55,8 @@ class SuiteSettings(BaseModel):
         test_paths: folders and files that tests are collected from; empty for everywhere.
         roots: folders to import from.
         plugins: plug-ins that it asks for by name.
+        name: of the project, or empty.
+        version: of the project, `0` where it is made at build time.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,6 +68,8 @@ class SuiteSettings(BaseModel):
     test_paths: tuple[str, ...] = ()
     roots: tuple[str, ...] = ("",)
     plugins: tuple[str, ...] = ()
+    name: str = ""
+    version: str = "0"
 
     def is_test_file(self, path: str) -> bool:
         """Whether pytest takes a file of this name for one with tests."""
@@ -86,7 +91,10 @@ def read_settings(snapshot: Snapshot) -> SuiteSettings:
     if any(path.startswith("src/") and path.endswith(".py") for path in snapshot.files):
         roots.insert(0, "src")
     defaults = SuiteSettings()
+    name, version = _project(snapshot)
     return SuiteSettings(
+        name=name,
+        version=version,
         file=file,
         arguments=tuple(arguments),
         files=tuple(_words(found.get("python_files"))) or defaults.files,
@@ -110,6 +118,17 @@ def _find(snapshot: Snapshot) -> tuple[str, Mapping[str, Any]]:
         if table is not None or name in ("pytest.ini", ".pytest.ini"):
             return name, table or {}
     return "", {}
+
+
+def _project(snapshot: Snapshot) -> tuple[str, str]:
+    """What the project calls itself; nothing where that isn't written down plainly."""
+    try:
+        project = tomllib.loads(snapshot.text("pyproject.toml") or "").get("project", {})
+        name, version = str(project.get("name", "")), str(project.get("version", "0"))
+    except (tomllib.TOMLDecodeError, AttributeError):
+        return "", "0"
+    plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name)
+    return (name if plain else "", version if re.fullmatch(r"[A-Za-z0-9.+!-]+", version) else "0")
 
 
 def _table(name: str, text: str, tables: tuple[str, ...]) -> Mapping[str, Any] | None:

@@ -245,6 +245,8 @@ class RepositoryVerifier:
                 roots=self.options.roots or self.settings.roots,
                 changed=changed,
                 hash_seed=vary + int(fresh),
+                name=self.settings.name,
+                version=self.settings.version,
             )
 
         wanted = await anyio.to_thread.run_sync(make_order)
