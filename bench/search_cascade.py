@@ -19,7 +19,7 @@ import anyio
 
 from agent.accounts import table
 from agent.llm.prices import Price
-from agent.llm.replay import ReplayModel, read_models
+from agent.llm.replay import ReplayModel, read_keys
 from agent.search.best_of_n import BestOfN
 from agent.search.cascade import Cascade, Stage
 from agent.session import Bench, open_bench
@@ -68,8 +68,9 @@ def run(asked: SearchOptions) -> Section:
 
 
 async def _rows(asked: SearchOptions, path: Path) -> tuple[list[Row], int]:
-    tasks = list(load_suite("humaneval"))
-    names = read_models(path)
+    keys = read_keys(path)
+    names = tuple(dict.fromkeys(model for _, model in keys))
+    tasks = [task for task in load_suite("humaneval") if task.id in {name for name, _ in keys}]
     recorded = {name: ReplayModel(f"{path}#model={name}") for name in names}
     async with open_bench(asked.settings(), tasks) as bench:
         measure = _Measure(tasks, bench, asked, recorded)

@@ -146,15 +146,17 @@ class ReplayModel:
             return self._bank
 
 
-def read_models(path: Path) -> tuple[str, ...]:
-    """The models whose samples a bank holds, in the order of the file.
+def read_keys(path: Path) -> tuple[tuple[str, str], ...]:
+    """Task and model of each row of a bank, none twice, in the order of the file.
 
     Raises:
         ModelConfigError: it can't be read, or a row is malformed.
     """
     try:
         rows = (_row(line, f"{path}, line {number}") for number, line in _lines(path))
-        return tuple(dict.fromkeys(str(row.get("model", "")) for row in rows))
+        return tuple(
+            dict.fromkeys((str(row["task_id"]), str(row.get("model", ""))) for row in rows)
+        )
     except (OSError, EOFError) as error:
         raise ModelConfigError(f"{path} can't be read: {error}") from None
 
