@@ -11,9 +11,10 @@ import anyio
 from agent import events
 from agent.evaluation import EvalReport, Evaluation, ProtocolError, choose_protocol
 from agent.run import Run
-from agent.session import open_bench, open_model
+from agent.session import make_strategy, open_bench
 from agent.settings import load_settings
 from agent.solving import Solution, read_task, solve_alone
+from agent.tiers import open_tiers
 from tasks import load_suite
 from tasks.model import Protocol, Task
 
@@ -115,6 +116,7 @@ async def aevaluate(
 ) -> EvalReport:
     """As `evaluate`, to be awaited."""
     chosen = load_settings(settings)
+    make_strategy(chosen)  # a wrong word leaves no run behind
     loaded = load_suite(str(suite))
     tasks = [loaded.get(name) for name in task_ids] if task_ids else list(loaded)
     tasks = tasks[:limit]
@@ -127,14 +129,13 @@ async def aevaluate(
     what = {"command": "eval", "suite": str(suite), "protocol": str(decided)}
     run = Run.open(chosen, what, resume)
     try:
-        async with open_model(chosen) as (model, price):
+        async with open_tiers(chosen) as tiers:
             async with open_bench(chosen, tasks) as bench:
                 return await Evaluation(
                     settings=chosen,
                     protocol=decided,
                     bench=bench,
-                    model=model,
-                    price=price,
+                    tiers=tiers,
                     run=run,
                     listener=listener,
                 ).evaluate(tasks)

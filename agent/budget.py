@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import anyio
 from pydantic import BaseModel, ConfigDict, Field
 
+from agent.accounts import Account, Entry, Spent, entries
 from agent.llm.base import Usage
 
 _ROUNDING = 1e-12
@@ -47,22 +48,6 @@ class Budget(BaseModel):
     sandbox_seconds: float | None = Field(default=None, gt=0)
 
 
-@dataclass(slots=True)
-class Spent:
-    """What has been used so far."""
-
-    samples: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    tokens_cached: int = 0
-    tokens_thinking: int = 0
-    cost: float = 0.0
-    model_seconds: float = 0.0
-    sandbox_seconds: float = 0.0
-    estimated: bool = False
-    """Whether some token counts are the client's estimate."""
-
-
 @dataclass(frozen=True, slots=True)
 class Reservation:
     """The upper bound of one call under way."""
@@ -78,11 +63,14 @@ class Ledger:
     Args:
         budget: the limits.
         parent: a wider ledger in which everything is booked as well.
+        spent: on everything.
+        accounts: the same, on what.
     """
 
     budget: Budget
     parent: Ledger | None = None
     spent: Spent = field(default_factory=Spent)
+    accounts: dict[Account, Spent] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
     _reserved: list[Reservation] = field(default_factory=list)
     _freed: anyio.Event | None = None
@@ -109,22 +97,68 @@ class Ledger:
         for ledger in self._chain():
             ledger._check_own(tokens, cost)
 
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What was spent on what; see `agent.accounts.table`."""
+        return entries(self.accounts)
+
+    @property
+    def wall_seconds(self) -> float:
+        """Since the ledger was opened."""
+        return time.monotonic() - self.started
+
     def settle(
-        self, reservation: Reservation, usage: Usage, *, cost: float, seconds: float
+        self,
+        reservation: Reservation,
+        usage: Usage,
+        *,
+        cost: float,
+        seconds: float,
+        on: Account | None = None,
+        cut: bool = False,
     ) -> None:
-        """Books what a call really used, in place of its reservation."""
+        """Books what a completion really used, in place of its reservation.
+
+        Args:
+            reservation: of the call.
+            usage: its tokens.
+            cost: its dollars.
+            seconds: that it took.
+            on: what it was for.
+            cut: whether it was stopped early.
+        """
         for ledger in self._chain():
             ledger._reserved.remove(reservation)
-            spent = ledger.spent
-            spent.samples += 1
-            spent.tokens_in += usage.tokens_in
-            spent.tokens_out += usage.tokens_out
-            spent.tokens_cached += usage.tokens_cached
-            spent.tokens_thinking += usage.tokens_thinking
-            spent.cost += cost
-            spent.model_seconds += seconds
-            spent.estimated |= usage.estimated
+            for spent in ledger._booked(on):
+                spent.samples += 1
+                spent.cut += cut
+                spent.use(usage, cost=cost, seconds=seconds)
         self._wake()
+
+    def lose(
+        self,
+        reservation: Reservation | None,
+        usage: Usage,
+        *,
+        cost: float,
+        seconds: float,
+        on: Account | None = None,
+    ) -> None:
+        """Books what a call used from which no completion came: called off, or failed.
+
+        Without a reservation it was a call of an earlier start.
+        """
+        for ledger in self._chain():
+            if reservation is not None:
+                ledger._reserved.remove(reservation)
+            for spent in ledger._booked(on):
+                spent.dropped += 1
+                spent.use(usage, cost=cost, seconds=seconds)
+        self._wake()
+
+    def _booked(self, on: Account | None) -> tuple[Spent, Spent]:
+        """Where something is added to: the sum, and its account."""
+        return self.spent, self.accounts.setdefault(on or Account(), Spent())
 
     def release(self, reservation: Reservation) -> None:
         """Gives a reservation back for a call that never cost anything."""
@@ -145,10 +179,11 @@ class Ledger:
             widest._freed.set()
             widest._freed = None
 
-    def ran(self, seconds: float) -> None:
+    def ran(self, seconds: float, *, on: Account | None = None) -> None:
         """Books a candidate's run."""
         for ledger in self._chain():
-            ledger.spent.sandbox_seconds += seconds
+            for spent in ledger._booked(on):
+                spent.sandbox_seconds += seconds
 
     def _chain(self) -> list[Ledger]:
         return [self, *(self.parent._chain() if self.parent is not None else ())]

@@ -1,4 +1,4 @@
-"""Draws completions: from the journal where they stand there, else from the model within budget.
+"""Draws completions: from the journal where they stand there, else from a model within budget.
 
 Whatever was received stands in the journal before it is used, under the sample's number and a
 digest of what was asked, so a resumed run asks for nothing that it has.
@@ -8,24 +8,30 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from agent import events
+from agent.accounts import Account
 from agent.budget import BudgetHeldError, Ledger, Reservation
 from agent.journal import Journal
 from agent.llm.base import (
     BankExhaustedError,
     Completion,
+    Effort,
     Message,
-    Model,
     ModelRequest,
     ModelUnavailableError,
+    Usage,
 )
-from agent.llm.prices import Price, cost, upper_bound
+from agent.llm.metering import metered
+from agent.llm.prices import cost, upper_bound
+from agent.llm.watching import watch_for
 from agent.proposals.base import Ask
 from agent.search.base import Proposal
+from agent.tiers import Tier
 
 _BYTES_PER_TOKEN = 2
 """For the upper bound of a prompt's tokens: fewer bytes a token than any tokenizer's mean."""
@@ -35,11 +41,23 @@ _TEMPLATE_TOKENS = 64
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to draw from the model."""
+    """How to draw from a model.
+
+    Attributes:
+        max_tokens: of an answer, thinking aside.
+        top_p: nucleus mass.
+        seed: of the run.
+        early_stop: stop answers while they stream that can't end well.
+        effort: how long to think, in the servers' words.
+        thinking: tokens that may be thought besides.
+    """
 
     max_tokens: int = 1024
     top_p: float = 0.95
     seed: int = 0
+    early_stop: bool = True
+    effort: Effort | None = None
+    thinking: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,19 +66,19 @@ class Drawer:
 
     Attributes:
         task_id: of the search's task.
-        model: what is asked.
+        strategy: the search's name, for the accounts.
+        tiers: what is asked; which of them, a proposal says.
         ledger: what is spent and may be.
         journal: where it is recorded; `None` records nothing.
-        price: of the model; `None` counts no money.
         sampling: how to draw.
         listener: told of what was received.
     """
 
     task_id: str
-    model: Model
+    strategy: str
+    tiers: Sequence[Tier]
     ledger: Ledger
     journal: Journal | None
-    price: Price | None
     sampling: Sampling
     listener: events.Listener
 
@@ -76,33 +94,95 @@ class Drawer:
         if known is not None:
             completion = Completion.model_validate(known["completion"])
             paid = float(known["cost"])
-            held = await self._reserve(0, 0.0)
-            self.ledger.settle(held, completion.usage, cost=paid, seconds=completion.seconds)
+            self._settle(proposal, await self._reserve(0, 0.0), completion, paid)
             self._received(proposal, completion, paid, replayed=True)
             return completion, paid
-        size = sum(len(one.content.encode("utf-8", "surrogatepass")) for one in ask.messages)
-        limit = self.sampling.max_tokens
-        bound = upper_bound(size, limit, self.price) if self.price else 0.0
-        held = await self._reserve(size // _BYTES_PER_TOKEN + _TEMPLATE_TOKENS + limit, bound)
-        booked = False
-        try:
-            self.record("asked", {"index": proposal.index})
-            answers = await self.model.complete(self._request(proposal, ask))
-            if not answers:
-                raise ModelUnavailableError(f"{self.model.name} gave no answer at all")
-            completion = answers[0]
-            paid = cost(completion.usage, self.price) if self.price else 0.0
-            self.ledger.settle(held, completion.usage, cost=paid, seconds=completion.seconds)
-            booked = True
-            self._keep(proposal, ask, completion, paid)
-        except BankExhaustedError:
-            self.record("refused", {"index": proposal.index})
-            raise
-        finally:
-            if not booked:
-                self.ledger.release(held)
+        request = self._request(proposal, ask)
+        held = await self._hold(proposal, request)
+        began, booked = time.perf_counter(), False
+        with metered() as meter:
+            try:
+                self.record("asked", {"index": proposal.index})
+                completion = await self._complete(proposal, request)
+                paid = self._cost(proposal, completion.usage)
+                self._settle(proposal, held, completion, paid)
+                booked = True
+                self._keep(proposal, ask, completion, paid)
+            except BankExhaustedError:
+                self.record("refused", {"index": proposal.index})
+                raise
+            finally:
+                if not booked:
+                    self._lose(proposal, held, meter.usage, time.perf_counter() - began)
         self._received(proposal, completion, paid, replayed=False)
         return completion, paid
+
+    def account(self, tier: int, *, free: bool = False) -> Account:
+        """What costs are booked on.
+
+        Args:
+            tier: of the model.
+            free: no model was asked.
+        """
+        model = "" if free else self.tiers[tier].model.name
+        return Account(task=self.task_id, strategy=self.strategy, tier=tier, model=model)
+
+    def book_lost(self) -> None:
+        """Books what calls of an earlier start have cost from which no completion came."""
+        if self.journal is None:
+            return
+        for number in self.journal.numbers("spent", self.task_id):
+            known = self.journal.get("spent", self.task_id, number) or {}
+            self.ledger.lose(
+                None,
+                Usage.model_validate(known["usage"]),
+                cost=float(known["cost"]),
+                seconds=float(known["seconds"]),
+                on=Account.model_validate(known["on"]),
+            )
+
+    async def _complete(self, proposal: Proposal, request: ModelRequest) -> Completion:
+        model = self.tiers[proposal.tier].model
+        answers = await model.complete(request)
+        if not answers:
+            raise ModelUnavailableError(f"{model.name} gave no answer at all")
+        return answers[0]
+
+    async def _hold(self, proposal: Proposal, request: ModelRequest) -> Reservation:
+        """Sets the upper bound of a call aside."""
+        size = sum(len(one.content.encode("utf-8", "surrogatepass")) for one in request.messages)
+        price, limit = self.tiers[proposal.tier].price, request.tokens_out_most
+        bound = upper_bound(size, limit, price) if price else 0.0
+        return await self._reserve(size // _BYTES_PER_TOKEN + _TEMPLATE_TOKENS + limit, bound)
+
+    def _cost(self, proposal: Proposal, usage: Usage) -> float:
+        price = self.tiers[proposal.tier].price
+        return cost(usage, price) if price else 0.0
+
+    def _settle(
+        self, proposal: Proposal, held: Reservation, completion: Completion, paid: float
+    ) -> None:
+        self.ledger.settle(
+            held,
+            completion.usage,
+            cost=paid,
+            seconds=completion.seconds,
+            on=self.account(proposal.tier),
+            cut=completion.finish == "cut" and bool(completion.reason),
+        )
+
+    def _lose(self, proposal: Proposal, held: Reservation, usage: Usage, seconds: float) -> None:
+        """Books what a call has cost that was called off or failed; often that is nothing."""
+        if not usage.tokens_in and not usage.tokens_out:
+            self.ledger.release(held)
+            return
+        usage = usage.model_copy(update={"estimated": True})
+        paid, on = self._cost(proposal, usage), self.account(proposal.tier)
+        self.ledger.lose(held, usage, cost=paid, seconds=seconds, on=on)
+        if self.journal is not None:
+            lost = {"usage": usage.model_dump(), "cost": paid, "seconds": seconds}
+            number = len(self.journal.numbers("spent", self.task_id))
+            self.record("spent", {"index": number, **lost, "on": on.model_dump()})
 
     def received_before(self, proposal: Proposal, ask: Ask) -> dict[str, Any] | None:
         """The journal's record of a sample, if it answers what would be asked today."""
@@ -125,6 +205,7 @@ class Drawer:
                 "index": proposal.index,
                 "kind": proposal.kind,
                 "parent": proposal.parent,
+                "model": self.tiers[proposal.tier].model.name,
                 "prompt": chat_digest(ask.messages),
                 "completion": completion.model_dump(mode="json"),
                 "cost": paid,
@@ -143,11 +224,14 @@ class Drawer:
         return ModelRequest(
             messages=ask.messages,
             task_id=self.task_id,
-            index=proposal.index,
+            index=proposal.index if proposal.serial is None else proposal.serial,
             temperature=proposal.temperature,
             top_p=self.sampling.top_p,
             max_tokens=self.sampling.max_tokens,
             seed=sample_seed(self.sampling.seed, self.task_id, proposal.index),
+            watch=watch_for(ask.wanted) if ask.wanted and self.sampling.early_stop else None,
+            effort=self.sampling.effort,
+            thinking=self.sampling.thinking,
         )
 
     def _received(

@@ -12,16 +12,16 @@ import anyio
 from pydantic import BaseModel, ConfigDict
 
 from agent import events
+from agent.accounts import Entry, table
 from agent.budget import Budget, Ledger
 from agent.incidents import Incident
-from agent.llm.base import Model
-from agent.llm.prices import Price
 from agent.loop import first_error
 from agent.results import Candidate, SearchResult
 from agent.run import Run
 from agent.session import Bench, make_searcher
 from agent.settings import Settings
 from agent.statistics import mean_interval, pass_at_ks, usual_ks, wilson_interval
+from agent.tiers import Tier, cost_of
 from sandbox.errors import SandboxError
 from sandbox.outcome import Outcome
 from tasks.model import Protocol, Task
@@ -49,6 +49,8 @@ class TaskScore(BaseModel):
         tokens_in: of all samples.
         tokens_out: of all samples.
         cost: dollars.
+        wall_seconds: from the search's beginning to its end.
+        ledger: what was spent on which model.
         stopped: why the search ended.
         detail: of the verdict, or of the stop.
         incidents: programs that passed in the search and not again; none of them is `program`.
@@ -69,6 +71,8 @@ class TaskScore(BaseModel):
     tokens_in: int = 0
     tokens_out: int = 0
     cost: float = 0.0
+    wall_seconds: float = 0.0
+    ledger: tuple[Entry, ...] = ()
     stopped: str = ""
     detail: str = ""
     incidents: tuple[Incident, ...] = ()
@@ -94,6 +98,7 @@ class EvalReport(BaseModel):
         tokens_out: in all.
         cost: dollars; `None` where no price is known.
         seconds: wall time.
+        ledger: what was spent by strategy, tier and model; `scores` has each task's.
         isolation: the level reached.
         trust: what the verdicts are worth.
         stopped: tasks by why their search ended.
@@ -123,6 +128,7 @@ class EvalReport(BaseModel):
     tokens_estimated: bool
     cost: float | None
     seconds: float
+    ledger: tuple[Entry, ...]
     isolation: str
     reduced: bool
     trust: str
@@ -169,8 +175,7 @@ class Evaluation:
         settings: in force.
         protocol: which tests the search sees.
         bench: an open sandbox with its verifier.
-        model: what is asked.
-        price: of the model, where one is known.
+        tiers: what is asked, cheap first, with prices where they are known.
         run: where it is recorded.
         listener: told what happens in the searches.
         scored: told each task's score.
@@ -179,8 +184,7 @@ class Evaluation:
     settings: Settings
     protocol: Protocol
     bench: Bench
-    model: Model
-    price: Price | None
+    tiers: Sequence[Tier]
     run: Run
     listener: events.Listener = events.ignore
     scored: ScoreListener = lambda _score: None
@@ -224,7 +228,7 @@ class Evaluation:
         return report
 
     def _tasks_at_a_time(self) -> int:
-        if self.settings.model.startswith("replay/"):
+        if all(name.startswith("replay/") for name in self.settings.models):
             return self.bench.sandbox.slots + 1  # the bank answers at once: the sandbox decides
         return self.settings.calls_at_a_time
 
@@ -233,8 +237,7 @@ class Evaluation:
         searcher = make_searcher(
             self.settings,
             self.bench,
-            self.model,
-            self.price,
+            self.tiers,
             journal=self.run.journal,
             listener=listener,
             ledger=own,
@@ -271,6 +274,8 @@ class Evaluation:
             tokens_in=spent.tokens_in,
             tokens_out=spent.tokens_out,
             cost=spent.cost,
+            wall_seconds=ledger.wall_seconds,
+            ledger=ledger.entries,
             stopped=result.stopped,
             detail=result.detail or (chosen_verdict.detail if chosen_verdict else ""),
             incidents=tuple(result.incidents),
@@ -323,8 +328,9 @@ class Evaluation:
             tokens_in=spent.tokens_in,
             tokens_out=spent.tokens_out,
             tokens_estimated=spent.estimated,
-            cost=spent.cost if self.price is not None else None,
+            cost=cost_of(ledger, self.tiers),
             seconds=seconds,
+            ledger=table(ledger.entries, ("strategy", "tier", "model")),
             isolation=self.bench.sandbox.level,
             reduced=self.bench.sandbox.reduced,
             trust="isolated",

@@ -155,6 +155,14 @@ class Journal:
         rows = self._index.execute("SELECT task, number FROM entries WHERE kind = ?", (kind,))
         return [(task.decode("utf-8", "surrogatepass"), number) for task, number in rows]
 
+    def numbers(self, kind: str, task: str) -> list[int]:
+        """The indices of a task's records of a kind, in order."""
+        rows = self._index.execute(
+            "SELECT number FROM entries WHERE kind = ? AND task = ? ORDER BY number",
+            (kind, _key(task)),
+        )
+        return [number for (number,) in rows]
+
     def lost(self) -> list[tuple[str, int]]:
         """Calls that were begun and never answered: under way when the run was killed.
 

@@ -11,6 +11,7 @@ import json
 
 import anyio
 
+from agent.accounts import Account
 from agent.budget import Ledger
 from agent.journal import Journal
 from sandbox.errors import SandboxError
@@ -44,7 +45,13 @@ class Judging:
         self._identities: dict[str, str] = {}
 
     async def judge(
-        self, index: int, task: PublicTask, program: str, *, fresh: bool = False
+        self,
+        index: int,
+        task: PublicTask,
+        program: str,
+        *,
+        fresh: bool = False,
+        on: Account | None = None,
     ) -> Verdict:
         """The verdict on a program.
 
@@ -53,6 +60,7 @@ class Judging:
             task: whose visible tests judge.
             program: complete source.
             fresh: in a sandbox of its own; never a twin's verdict.
+            on: what the run is booked on.
 
         Raises:
             SandboxError: the sandbox can't be had, or failed again and again.
@@ -71,7 +79,7 @@ class Judging:
                 data |= {"place": place} if place else {}
                 self._journal.append(kind, {"task": self._task.id, **data})
         if not verdict.cached:
-            self._ledger.ran(verdict.seconds)
+            self._ledger.ran(verdict.seconds, on=on)
         return verdict
 
     def identity(self, program: str) -> str:

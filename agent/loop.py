@@ -29,6 +29,7 @@ from agent.proposals.registry import kind_of
 from agent.results import Candidate as Candidate
 from agent.results import SearchResult as SearchResult
 from agent.search.base import PieceVerdict, Proposal, SearchState, Seen, Strategy
+from agent.tiers import Tier
 from sandbox.outcome import Outcome
 from tasks.model import PublicTask
 from verifiers.verdict import Verdict
@@ -59,6 +60,7 @@ class Searcher:
         ledger: what is spent and may be.
         journal: where it is recorded; `None` records nothing.
         price: of the model; `None` counts no money.
+        stronger: the further models of a cascade; a proposal's tier says which is asked.
         sampling: how to draw.
         concurrency: calls to the model at a time, for one task.
         confirm: which passing candidates are judged again in a fresh sandbox before they count.
@@ -71,6 +73,7 @@ class Searcher:
     ledger: Ledger
     journal: Journal | None = None
     price: Price | None = None
+    stronger: tuple[Tier, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
     concurrency: int = 4
     confirm: Confirm = Confirm.EACH
@@ -106,10 +109,10 @@ class _Search:
         self._task = task
         self._drawer = Drawer(
             task_id=task.id,
-            model=s.model,
+            strategy=s.strategy.name,
+            tiers=(Tier(s.model, s.price), *s.stronger),
             ledger=s.ledger,
             journal=s.journal,
-            price=s.price,
             sampling=s.sampling,
             listener=s.listener,
         )
@@ -131,6 +134,7 @@ class _Search:
     async def run(self) -> SearchResult:
         """Runs it to its end."""
         self._s.listener(events.TaskStarted(self._task.id))
+        self._drawer.book_lost()
         async with anyio.create_task_group() as tasks:
             while True:
                 await self._settle()
@@ -224,7 +228,10 @@ class _Search:
             try:
                 done = await self._done(proposal, work)
             except BankExhaustedError as error:
-                self._stop("bank", str(error))
+                if proposal.tier < len(self._s.stronger):  # a better model may have some
+                    done = _nothing(proposal, str(error))
+                else:
+                    self._stop("bank", str(error))
             except BudgetExhaustedError as error:
                 self._stop("budget", str(error))
             except PromptTooLongError as error:
@@ -257,7 +264,7 @@ class _Search:
         else:
             completion, paid = await self._drawer.draw(proposal, work)
             product = kind_of(proposal.kind).read(proposal, completion, self._known)
-        verdict = await self._verdict(proposal.index, product.program, product.piece)
+        verdict = await self._verdict(proposal, product.program, product.piece)
         candidate = Candidate(
             proposal.index,
             product.program,
@@ -266,21 +273,31 @@ class _Search:
             verdict,
             kind=proposal.kind,
             parent=proposal.parent,
+            tier=proposal.tier,
         )
         return _Done(candidate, whole=product.piece is None)
 
-    async def _verdict(self, index: int, program: str, piece: Piece | None) -> Verdict:
+    async def _verdict(self, proposal: Proposal, program: str, piece: Piece | None) -> Verdict:
+        judge, index, on = (
+            self._judging.judge,
+            proposal.index,
+            self._drawer.account(proposal.tier, free=proposal.free),
+        )
         if piece is None:
-            return await self._judging.judge(index, self._task, program)
+            return await judge(index, self._task, program, on=on)
         verdict = piece.verdict
         if verdict is None:
-            verdict = await self._judging.judge(index, piece.task or self._task, program)
+            verdict = await judge(index, piece.task or self._task, program, on=on)
         return PieceVerdict(left=piece.left, **verdict.model_dump())
 
     async def _confirm(self, candidate: Candidate) -> Candidate:
         """Judges a passing candidate again, in a fresh sandbox with another hash seed."""
         verdict = await self._judging.judge(
-            candidate.index, self._task, candidate.program, fresh=True
+            candidate.index,
+            self._task,
+            candidate.program,
+            fresh=True,
+            on=self._drawer.account(candidate.tier, free=not candidate.completion.model),
         )
         if verdict.passed:
             return replace(candidate, confirmed=verdict.isolation)
@@ -341,6 +358,7 @@ def _nothing(proposal: Proposal, why: str) -> _Done:
         verdict,
         kind=proposal.kind,
         parent=proposal.parent,
+        tier=proposal.tier,
     )
     return _Done(candidate, whole=False)
 

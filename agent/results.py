@@ -23,6 +23,7 @@ class Candidate:
             asked to.
         kind: of its proposal: `sample`, `repair`, ...
         parent: the proposal that it goes on from.
+        tier: which model of a cascade wrote it, from 0.
     """
 
     index: int
@@ -33,6 +34,7 @@ class Candidate:
     confirmed: str = ""
     kind: str = "sample"
     parent: int | None = None
+    tier: int = 0
 
 
 @dataclass(slots=True)

@@ -33,6 +33,12 @@ _DECIDE_SAMPLES = (
     "top_p",
     "max_tokens",
     "seed",
+    "cascade",
+    "cascade_samples",
+    "cascade_failures",
+    "effort",
+    "thinking_tokens",
+    "early_stop",
 )
 """Settings that a resumed run has to share with the one it goes on with."""
 

@@ -1,10 +1,11 @@
-"""Opens what a run needs, in order, and closes it again: sandbox, cache, verifier, model."""
+"""Opens what verdicts need, in order, and closes it again; makes the search over it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from agent import events
@@ -12,13 +13,12 @@ from agent.budget import Ledger
 from agent.confirming import open_second
 from agent.drawing import Sampling
 from agent.journal import Journal
-from agent.llm.base import Model
-from agent.llm.prices import Price, price_of, require_price
-from agent.llm.registry import Progress, create_model
 from agent.loop import Confirm, Searcher
 from agent.search.base import Strategy, StrategyOptions
+from agent.search.cascade import Cascade, Stage
 from agent.search.registry import create_strategy
 from agent.settings import Settings
+from agent.tiers import Tier
 from sandbox.base import Sandbox
 from sandbox.jobs import Limits
 from sandbox.registry import SandboxOptions, choose_sandbox
@@ -88,56 +88,41 @@ async def open_bench(settings: Settings, tasks: Iterable[Task]) -> AsyncIterator
                 cache.close()
 
 
-@asynccontextmanager
-async def open_model(
-    settings: Settings, *, progress: Progress | None = None
-) -> AsyncIterator[tuple[Model, Price | None]]:
-    """Makes the model that the settings name, with its price where one is known.
-
-    Nothing is started or fetched yet, so this goes before the sandbox: a wrong word costs no wait.
-
-    Raises:
-        ModelConfigError: unknown model, or a limit on money and no price.
-        UnknownStrategyError: no strategy of the name that the settings give.
-    """
-    make_strategy(settings)
-    price = price_of(settings.model, settings.prices)
-    if settings.max_cost is not None:
-        price = require_price(settings.model, settings.prices)
-    model = create_model(
-        settings.model,
-        base_url=settings.base_url,
-        api_key=settings.api_key,
-        timeout_seconds=settings.model_timeout,
-        progress=progress,
-    )
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(model.aclose)
-        yield model, price
-
-
 def make_strategy(settings: Settings) -> Strategy[Any]:
-    """The strategy that the settings describe.
+    """The strategy that the settings describe; in a cascade, one for each model.
 
     Raises:
         UnknownStrategyError: there is none of that name.
         StrategyOptionError: it doesn't take one of the options.
     """
-    options = StrategyOptions(
-        n=settings.n,
+
+    def build(samples: int) -> Strategy[Any]:
+        options = StrategyOptions(
+            n=samples,
+            temperature=settings.temperature,
+            exhaustive=settings.exhaustive,
+            seed=settings.seed,
+            own=settings.strategy_options,
+        )
+        return create_strategy(settings.strategy, options)
+
+    if not settings.cascade:
+        return build(settings.n)
+    samples = settings.cascade_samples or (settings.n,) * len(settings.cascade)
+    made = lru_cache(maxsize=None)(build)  # a stage's search is made again for each question
+    return Cascade(
+        stages=tuple(Stage(number, made) for number in samples),
+        failures=settings.cascade_failures,
         temperature=settings.temperature,
         exhaustive=settings.exhaustive,
-        seed=settings.seed,
-        own=settings.strategy_options,
+        name=f"cascade of {made(samples[0]).name}",
     )
-    return create_strategy(settings.strategy, options)
 
 
 def make_searcher(
     settings: Settings,
     bench: Bench,
-    model: Model,
-    price: Price | None,
+    tiers: Sequence[Tier],
     *,
     journal: Journal | None,
     listener: events.Listener,
@@ -150,13 +135,21 @@ def make_searcher(
         UnknownStrategyError: no strategy of that name.
     """
     return Searcher(
-        model=model,
+        model=tiers[0].model,
+        price=tiers[0].price,
+        stronger=tuple(tiers[1:]),
         verifier=bench.verifier,
         strategy=make_strategy(settings),
         ledger=ledger,
         journal=journal,
-        price=price,
-        sampling=Sampling(max_tokens=settings.max_tokens, top_p=settings.top_p, seed=settings.seed),
+        sampling=Sampling(
+            max_tokens=settings.max_tokens,
+            top_p=settings.top_p,
+            seed=settings.seed,
+            early_stop=settings.early_stop,
+            effort=settings.effort,
+            thinking=settings.thinking_tokens,
+        ),
         concurrency=concurrency,
         confirm=_confirmation(settings),
         listener=listener,

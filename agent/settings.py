@@ -6,12 +6,13 @@ import json
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     PyprojectTomlConfigSettingsSource,
     SettingsConfigDict,
@@ -19,6 +20,7 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from agent.budget import Budget
+from agent.llm.base import Effort
 from agent.llm.prices import Price
 from sandbox.jobs import Isolation, Limits
 
@@ -37,7 +39,12 @@ class Settings(BaseSettings):
 
     Attributes:
         model: full name, such as `openai/gpt-x` or `local/smollm2-135m`.
+        cascade: models, cheap first, to be asked one after the other instead of `model`.
+        cascade_samples: samples of each of them at the most; `n` for each if this isn't set.
+        cascade_failures: of the samples of a better model, how many begin with a failure of the
+            cheaper ones: those that came closest.
         base_url: address of an OpenAI-compatible server.
+        base_urls: addresses by model name, or by a prefix that ends in `*`.
         api_key: for the model; the provider's own variable is used if this isn't set.
         model_timeout: seconds for one answer of the model.
         strategy: name of the search algorithm.
@@ -45,7 +52,10 @@ class Settings(BaseSettings):
         n: samples a task at the most.
         temperature: of sampling.
         top_p: nucleus mass of sampling.
-        max_tokens: tokens out a sample at the most.
+        max_tokens: tokens out a sample at the most, thinking aside.
+        effort: how long the model thinks, in the servers' words.
+        thinking_tokens: tokens a sample that may be thought besides.
+        early_stop: stop answers while they stream that can't end well.
         seed: of everything random.
         concurrency: calls to the model at a time; `None` for what suits the model.
         exhaustive: draw all `n` even after a verified pass.
@@ -79,7 +89,11 @@ class Settings(BaseSettings):
     )
 
     model: str = "local/smollm2-135m"
+    cascade: Annotated[tuple[str, ...], NoDecode] = ()
+    cascade_samples: Annotated[tuple[Annotated[int, Field(ge=1)], ...], NoDecode] = ()
+    cascade_failures: int = Field(default=0, ge=0)
     base_url: str | None = None
+    base_urls: dict[str, str] = Field(default_factory=dict)
     api_key: SecretStr | None = None
     model_timeout: float = Field(default=300.0, gt=0)
     strategy: str = "best-of-n"
@@ -88,6 +102,9 @@ class Settings(BaseSettings):
     temperature: float = Field(default=0.8, ge=0, le=5)
     top_p: float = Field(default=0.95, gt=0, le=1)
     max_tokens: int = Field(default=1024, ge=1)
+    effort: Effort | None = None
+    thinking_tokens: int | None = Field(default=None, ge=1)
+    early_stop: bool = True
     seed: int = 0
     concurrency: int | None = Field(default=None, ge=1)
     exhaustive: bool = False
@@ -128,6 +145,23 @@ class Settings(BaseSettings):
             raise ValueError("give name=value")
         return {name.strip(): _scalar(value.strip()) for name, _, value in named}
 
+    @field_validator("cascade", "cascade_samples", mode="before")
+    @classmethod
+    def _read_list(cls, given: Any) -> Any:
+        """Takes words with commas between them as well."""
+        if not isinstance(given, str):
+            return given
+        return [word.strip() for word in given.split(",") if word.strip()]
+
+    @model_validator(mode="after")
+    def _check_cascade(self) -> Settings:
+        if self.cascade_samples and len(self.cascade_samples) != len(self.cascade):
+            raise ValueError(
+                f"cascade_samples has {len(self.cascade_samples)} numbers and cascade has"
+                f" {len(self.cascade)} models: give one number a model"
+            )
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -140,6 +174,11 @@ class Settings(BaseSettings):
         """Flags, then the environment, then pyproject.toml; no dotenv file, no secrets folder."""
         file = PyprojectTomlConfigSettingsSource(settings_cls, toml_file=_pyproject())
         return init_settings, env_settings, file
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that are asked, cheap first."""
+        return self.cascade or (self.model,)
 
     @property
     def limits(self) -> Limits:
@@ -169,7 +208,7 @@ class Settings(BaseSettings):
         """Calls to the model at a time: the embedded one has a single thread."""
         if self.concurrency is not None:
             return self.concurrency
-        return 1 if self.model.startswith("local/") else 4
+        return 1 if any(name.startswith("local/") for name in self.models) else 4
 
 
 def _scalar(text: str) -> bool | int | float | str:

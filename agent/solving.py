@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from agent import events
+from agent.accounts import Entry
 from agent.budget import Ledger
 from agent.incidents import Incident
 from agent.journal import Journal
-from agent.llm.base import Model
-from agent.llm.prices import Price
 from agent.results import SearchResult
-from agent.session import Bench, make_searcher, open_bench, open_model
+from agent.session import Bench, make_searcher, make_strategy, open_bench
 from agent.settings import Settings
+from agent.tiers import Tier, cost_of, open_tiers
 from tasks.model import Task
 from verifiers.verdict import Verdict
 
@@ -38,6 +39,10 @@ class Solution(BaseModel):
         tokens_estimated: whether some token counts are estimates.
         cost: dollars; 0 for models that cost nothing, `None` where no price is known.
         seconds: of the model's calls, summed.
+        sandbox_seconds: of the candidates' runs, summed.
+        wall_seconds: from the search's beginning to its end.
+        ledger: what was spent on which model, call by call summed up; `agent.accounts.table` makes
+            other tables of it.
         stopped: why the search ended: `verified`, `drawn`, `bank`, `budget`.
         detail: more about it, for `budget`.
         isolation: the level the candidates ran at.
@@ -61,6 +66,9 @@ class Solution(BaseModel):
     tokens_estimated: bool
     cost: float | None
     seconds: float
+    sandbox_seconds: float
+    wall_seconds: float
+    ledger: tuple[Entry, ...]
     stopped: str
     detail: str
     isolation: str
@@ -75,8 +83,7 @@ async def solve_task(
     settings: Settings,
     *,
     bench: Bench,
-    model: Model,
-    price: Price | None,
+    tiers: Sequence[Tier],
     ledger: Ledger | None = None,
     journal: Journal | None = None,
     listener: events.Listener = events.ignore,
@@ -98,19 +105,18 @@ async def solve_task(
     searcher = make_searcher(
         settings,
         bench,
-        model,
-        price,
+        tiers,
         journal=journal,
         listener=listener,
         ledger=own,
         concurrency=settings.calls_at_a_time,
     )
     result = await searcher.search(public)
-    return _solution(result, own, bench, price, run)
+    return _solution(result, own, bench, tiers, run)
 
 
 def _solution(
-    result: SearchResult, ledger: Ledger, bench: Bench, price: Price | None, run: str
+    result: SearchResult, ledger: Ledger, bench: Bench, tiers: Sequence[Tier], run: str
 ) -> Solution:
     spent = ledger.spent
     chosen = result.chosen
@@ -124,8 +130,11 @@ def _solution(
         tokens_in=spent.tokens_in,
         tokens_out=spent.tokens_out,
         tokens_estimated=spent.estimated,
-        cost=spent.cost if price is not None else None,
+        cost=cost_of(ledger, tiers),
         seconds=spent.model_seconds,
+        sandbox_seconds=spent.sandbox_seconds,
+        wall_seconds=ledger.wall_seconds,
+        ledger=ledger.entries,
         stopped=result.stopped,
         detail=result.detail,
         isolation=bench.sandbox.level,
@@ -140,11 +149,10 @@ async def solve_alone(
     task: Task, settings: Settings, *, listener: events.Listener = events.ignore
 ) -> Solution:
     """As `solve_task`, with a sandbox and a model opened for this task alone."""
-    async with open_model(settings) as (model, price):
+    make_strategy(settings)  # a wrong word costs no wait
+    async with open_tiers(settings) as tiers:
         async with open_bench(settings, [task]) as bench:
-            return await solve_task(
-                task, settings, bench=bench, model=model, price=price, listener=listener
-            )
+            return await solve_task(task, settings, bench=bench, tiers=tiers, listener=listener)
 
 
 def read_task(reference: str | Path | Task, *, tests: tuple[Path, ...] = ()) -> Task:

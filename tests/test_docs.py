@@ -22,6 +22,7 @@ PAGES = sorted(
 )
 RUN = sorted(
     [
+        ROOT / "docs" / "cost.md",
         ROOT / "docs" / "python.md",
         ROOT / "docs" / "repositories.md",
         ROOT / "docs" / "search.md",

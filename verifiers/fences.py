@@ -14,7 +14,7 @@ from dataclasses import dataclass
 # How many lines that might close a fence are tried, per fence.
 _MAX_ENDS = 12
 
-_FENCE = re.compile(
+FENCE_LINE = re.compile(
     r"^(?P<lead>[ \t]*(?:(?:[-*+]|\d{1,3}[.)])[ \t]+)?)(?P<run>`{3,}|~{3,})(?P<info>.*)$"
 )
 _GLUED_END = re.compile(r"^(?P<code>.*[^`\s])[ \t]*`{3,}[ \t]*$")
@@ -26,10 +26,10 @@ _QUOTED = re.compile(r"(?m)^> ?(?:```|~~~)")
 _CODE_WORD = re.compile(r"(?:async[ \t]+def|def|class|import|from)[ \t]+\w|@\w")
 
 _NAMES = r"think|thinking|thoughts?|reasoning|reflection|analysis|scratchpad|seed:think"
-_OPEN = re.compile(
+THOUGHT_OPEN = re.compile(
     rf"^[ \t]*(?:<(?:{_NAMES})\b[^>\n]{{0,80}}>|\[think\]|<\|begin_of_thought\|>|◁think▷)", re.I
 )
-_CLOSE = re.compile(rf"</(?:{_NAMES})[ \t]*>|\[/think\]|<\|end_of_thought\|>|◁/think▷", re.I)
+THOUGHT_CLOSE = re.compile(rf"</(?:{_NAMES})[ \t]*>|\[/think\]|<\|end_of_thought\|>|◁/think▷", re.I)
 
 
 @dataclass(frozen=True)
@@ -56,22 +56,22 @@ def split_thought(answer: str) -> tuple[str, str]:
     thought: list[str] = []
     inside, fence = False, ""
     for line in lines:
-        if not inside and not fence and (tag := _OPEN.match(line)):
+        if not inside and not fence and (tag := THOUGHT_OPEN.match(line)):
             inside, line = True, line[tag.end() :]
-        elif not inside and (tag := _CLOSE.search(line)):
+        elif not inside and (tag := THOUGHT_CLOSE.search(line)):
             before, after = line[: tag.start()], line[tag.end() :]
             # A closing tag whose opening one the chat template has swallowed.
             if not thought and (not before.strip() or (not fence and not after.strip())):
                 thought, visible, fence = [*visible, before], [], ""
                 line = after
         if inside:
-            closing = _CLOSE.search(line)
+            closing = THOUGHT_CLOSE.search(line)
             if closing is None:
                 thought.append(line)
                 continue
             thought.append(line[: closing.start()])
             rest = line[closing.end() :]
-            inside, line = False, rest.lstrip() if _FENCE.match(rest) else rest
+            inside, line = False, rest.lstrip() if FENCE_LINE.match(rest) else rest
         visible.append(line)
         fence = _follow(line, fence)
     return "\n".join(visible), "\n".join(thought)
@@ -79,7 +79,7 @@ def split_thought(answer: str) -> tuple[str, str]:
 
 def _follow(line: str, fence: str) -> str:
     """The run of ticks that is open after this line, by the plain rule."""
-    match = _FENCE.match(line)
+    match = FENCE_LINE.match(line)
     if match is None:
         return fence
     if not fence:
@@ -110,7 +110,7 @@ def _split(lines: list[str], accepts: Callable[[str, str], bool]) -> list[Fence]
     fences = []
     row = 0
     while row < len(lines):
-        opening = _FENCE.match(lines[row])
+        opening = FENCE_LINE.match(lines[row])
         if opening is None or ("`" in opening["info"] and opening["run"][0] == "`"):
             row += 1
             continue
@@ -119,9 +119,9 @@ def _split(lines: list[str], accepts: Callable[[str, str], bool]) -> list[Fence]
         width = len(opening["lead"].expandtabs(4))
 
         def body(end: int, row: int = row, first: str = first, width: int = width) -> str:
-            taken = [_outdent(line, width) for line in lines[row + 1 : end]]
+            taken = [outdent(line, width) for line in lines[row + 1 : end]]
             if end < len(lines) and (glued := _GLUED_END.match(lines[end])):
-                taken.append(_outdent(glued["code"], width))
+                taken.append(outdent(glued["code"], width))
             return "\n".join([first, *taken] if first else taken)
 
         end = next((end for end in ends if accepts(body(end), language)), None)
@@ -129,7 +129,7 @@ def _split(lines: list[str], accepts: Callable[[str, str], bool]) -> list[Fence]
             end = _standard_end(lines, ends, width)
         fences.append(Fence(language, body(end), end < len(lines)))
         # A fence with a language that stands where one should close opens the next.
-        reopens = end < len(lines) and (again := _FENCE.match(lines[end])) and _opens(again)
+        reopens = end < len(lines) and (again := FENCE_LINE.match(lines[end])) and _opens(again)
         row = end if reopens else end + 1
     return fences
 
@@ -141,7 +141,7 @@ def _possible_ends(lines: list[str], row: int, opening: re.Match[str]) -> list[i
     for end in range(row + 1, len(lines)):
         if opening["run"] not in lines[end]:
             continue
-        match = _FENCE.match(lines[end])
+        match = FENCE_LINE.match(lines[end])
         if match is None and _GLUED_END.match(lines[end]):
             glued.append(end)
         elif match and match["run"].startswith(opening["run"]):
@@ -153,9 +153,9 @@ def _possible_ends(lines: list[str], row: int, opening: re.Match[str]) -> list[i
 
 def _standard_end(lines: list[str], ends: list[int], width: int) -> int:
     """The standard's choice: the first fence line that is indented less than code would be."""
-    proper = [end for end in ends if end < len(lines) and _FENCE.match(lines[end])]
+    proper = [end for end in ends if end < len(lines) and FENCE_LINE.match(lines[end])]
     for end in proper:
-        match = _FENCE.match(lines[end])
+        match = FENCE_LINE.match(lines[end])
         if match and len(match["lead"].expandtabs(4)) < width + 4:
             return end
     glued = [end for end in ends if end < len(lines) and end not in proper]
@@ -177,7 +177,7 @@ def _read_info(info: str) -> tuple[str, str]:
     return language, rest.strip() if _CODE_WORD.match(rest.strip()) else ""
 
 
-def _outdent(line: str, width: int) -> str:
+def outdent(line: str, width: int) -> str:
     """Takes up to `width` columns of blanks from the line's start."""
     column = cut = 0
     while cut < len(line) and line[cut] in " \t" and column < width:

@@ -108,7 +108,7 @@ def is_deeper_than(tree: Tree, limit: int) -> bool:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silences the warnings that compiling a stranger's source gives (invalid escapes, `is 1`)."""
     with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -128,9 +128,9 @@ def compile_error(source: str, tree: Tree | None = None) -> SyntaxError | None:
     Raises:
         TooDeepError: the program is too long or too deeply nested to ask.
     """
-    _guard(source, tree)
+    guard(source, tree)
     try:
-        with _quiet():
+        with quiet():
             compile(source.removeprefix("\ufeff"), "<candidate>", "exec", 0, True)
     except SyntaxError as error:
         return error
@@ -139,7 +139,12 @@ def compile_error(source: str, tree: Tree | None = None) -> SyntaxError | None:
     return None
 
 
-def _guard(source: str, tree: Tree | None) -> None:
+def guard(source: str, tree: Tree | None) -> None:
+    """Refuses what CPython can't be asked about safely.
+
+    Raises:
+        TooDeepError: the program is too long or too deeply nested.
+    """
     raw = source.encode("utf-8", "surrogatepass")
     if len(raw) > MAX_BYTES:
         raise TooDeepError(f"longer than {MAX_BYTES} bytes")
@@ -159,9 +164,9 @@ def binds_globally(source: str, name: str) -> bool:
         SyntaxError: CPython rejects the program.
         TooDeepError: the program is too long or too deeply nested to ask.
     """
-    _guard(source, None)
+    guard(source, None)
     try:
-        with _quiet():
+        with quiet():
             top = symtable.symtable(source.removeprefix("\ufeff"), "<candidate>", "exec")
     except (MemoryError, RecursionError, ValueError, OverflowError) as error:
         raise TooDeepError(f"the compiler gave up: {type(error).__name__}") from None
@@ -186,8 +191,8 @@ def canonical(source: str) -> str | None:
         The text, or `None` where CPython rejects the program or can't be asked safely.
     """
     try:
-        _guard(source, None)
-        with _quiet():
+        guard(source, None)
+        with quiet():
             return ast.dump(ast.parse(source.removeprefix("\ufeff")))
     # ValueError: NUL bytes, or an integer too long to print.
     except (TooDeepError, SyntaxError, ValueError, MemoryError, RecursionError):
@@ -247,7 +252,7 @@ def _parse_module(source: str) -> Module | None:
     try:
         if compile_error(source) is not None:
             return None
-        with _quiet():
+        with quiet():
             tree = ast.parse(source)
             top = symtable.symtable(source, "<candidate>", "exec")
     except (TooDeepError, SyntaxError, ValueError, MemoryError, RecursionError):

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from agent.cli import interrupt, options
+from agent.cli.books import ledger_lines
 from agent.cli.exits import Exit, UsageError
 from agent.cli.flags import SEARCH_FLAGS, with_settings
 from agent.cli.output import emit_json
@@ -14,9 +15,10 @@ from agent.cli.recording import recorded
 from agent.cli.show import Show
 from agent.evaluation import EvalReport, Evaluation, TaskScore, choose_protocol
 from agent.run import Run
-from agent.session import open_bench, open_model
+from agent.session import open_bench
 from agent.settings import Settings
 from agent.solving import NoTestsError
+from agent.tiers import open_tiers
 from tasks import load_suite
 from tasks.model import Protocol, Task
 
@@ -83,18 +85,17 @@ async def _evaluate(
             if as_json:
                 emit_json(score.model_dump(mode="json"))
 
-        async with open_model(settings, progress=show.downloaded) as (model, price):
+        async with open_tiers(settings, progress=show.downloaded) as tiers:
             async with open_bench(settings, tasks) as bench:
                 show.say(
-                    f"sandbox {bench.sandbox.level} ({bench.why}), model {settings.model}, "
-                    f"protocol {protocol}, run {run.id}"
+                    f"sandbox {bench.sandbox.level} ({bench.why}), "
+                    f"model {' then '.join(settings.models)}, protocol {protocol}, run {run.id}"
                 )
                 return await Evaluation(
                     settings=settings,
                     protocol=protocol,
                     bench=bench,
-                    model=model,
-                    price=price,
+                    tiers=tiers,
                     run=run,
                     listener=show.event,
                     scored=scored,
@@ -123,6 +124,8 @@ def _print(report: EvalReport, folder: str, *, as_json: bool) -> None:
     about = "about " if report.tokens_estimated else ""
     money = "unknown, no price" if report.cost is None else f"${report.cost:.4f}"
     print(f"  tokens {about}{report.tokens_in} in, {report.tokens_out} out; cost {money}")
+    for line in ledger_lines(report.ledger):
+        print(f"    {line}")
     reduced = " — LESS than full isolation" if report.reduced else ""
     print(f"  isolation {report.isolation}{reduced}, trust {report.trust}, {report.seconds:.1f} s")
     if report.incidents:

@@ -35,10 +35,16 @@ SANDBOX_FLAGS: Mapping[str, Any] = {
 
 SEARCH_FLAGS: Mapping[str, Any] = {
     "model": options.Model,
+    "cascade": options.Cascade,
+    "cascade_samples": options.CascadeSamples,
+    "cascade_failures": options.CascadeFailures,
     "base_url": options.BaseUrl,
     "temperature": options.Temperature,
     "top_p": options.TopP,
     "max_tokens": options.MaxTokens,
+    "effort": options.EffortWord,
+    "thinking_tokens": options.ThinkingTokens,
+    "early_stop": options.EarlyStop,
     "model_timeout": options.ModelTimeout,
     "strategy": options.Strategy,
     "strategy_options": options.StrategyOption,

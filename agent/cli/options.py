@@ -24,6 +24,49 @@ Model = Annotated[
         rich_help_panel=_MODEL,
     ),
 ]
+Cascade = Annotated[
+    str | None,
+    typer.Option(
+        help="Models, cheap first, with commas between: the next where one fails.",
+        metavar="A,B,C",
+        rich_help_panel=_MODEL,
+    ),
+]
+CascadeSamples = Annotated[
+    str | None,
+    typer.Option(
+        help="Samples of each of them at the most, with commas.",
+        metavar="N,N,N",
+        rich_help_panel=_MODEL,
+    ),
+]
+CascadeFailures = Annotated[
+    int | None,
+    typer.Option(
+        help="Of a better model's samples, how many repair the best failures before it.",
+        rich_help_panel=_MODEL,
+    ),
+]
+EarlyStop = Annotated[
+    bool | None,
+    typer.Option(
+        "--early-stop/--no-early-stop",
+        help="Stop answers while they stream that can't end well.",
+        rich_help_panel=_MODEL,
+    ),
+]
+EffortWord = Annotated[
+    str | None,
+    typer.Option(
+        "--effort",
+        help="How long the model thinks: none, minimal, low, medium, high, xhigh.",
+        rich_help_panel=_MODEL,
+    ),
+]
+ThinkingTokens = Annotated[
+    int | None,
+    typer.Option(help="Tokens that may be thought besides.", rich_help_panel=_MODEL),
+]
 BaseUrl = Annotated[
     str | None,
     typer.Option(help="Address of an OpenAI-compatible server.", rich_help_panel=_MODEL),

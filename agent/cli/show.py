@@ -22,6 +22,7 @@ from rich.progress import (
 from stamina.instrumentation import RetryDetails, RetryHook, set_on_retry_hooks
 
 from agent import events
+from agent.cli.books import ledger_lines
 from agent.cli.output import clean, short
 from agent.evaluation import TaskScore
 from agent.incidents import Incident
@@ -176,6 +177,8 @@ class Show:
             f"{solution.tokens_out} out, cost {money}, model {solution.seconds:.1f} s"
             f" ({_stop(solution)})"
         )
+        for line in ledger_lines(solution.ledger):
+            self.say(f"    {line}")
         reduced = " — LESS than full isolation" if solution.reduced else ""
         again = f", confirmed in {solution.confirmed}" if solution.confirmed else ""
         self.say(f"  isolation {solution.isolation}{reduced}{again}, trust {verdict.trust}")

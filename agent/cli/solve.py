@@ -15,9 +15,10 @@ from agent.cli.output import emit, emit_json, emit_program, file_names, short, w
 from agent.cli.recording import recorded
 from agent.cli.show import Show
 from agent.run import Run
-from agent.session import open_bench, open_model
+from agent.session import open_bench
 from agent.settings import Settings
 from agent.solving import NoTestsError, Solution, solve_task
+from agent.tiers import open_tiers
 from tasks import load_tasks
 from tasks.model import Task
 
@@ -98,10 +99,13 @@ async def _solve_all(
     ledger = Ledger(settings.budget)
     with Show(quiet=quiet) as show:
         show.step("starting the sandbox")
-        async with open_model(settings, progress=show.downloaded) as (model, price):
+        async with open_tiers(settings, progress=show.downloaded) as tiers:
             async with open_bench(settings, tasks) as bench:
                 run.note_sandbox(bench.sandbox)
-                show.say(f"sandbox {bench.sandbox.level} ({bench.why}), model {settings.model}")
+                show.say(
+                    f"sandbox {bench.sandbox.level} ({bench.why}), "
+                    f"model {' then '.join(settings.models)}"
+                )
                 for key in run.journal.lost():
                     show.say(f"lost: {key[0]} sample {key[1] + 1}, under way when the run ended")
                 for task in tasks:
@@ -109,8 +113,7 @@ async def _solve_all(
                         task,
                         settings,
                         bench=bench,
-                        model=model,
-                        price=price,
+                        tiers=tiers,
                         ledger=ledger,
                         journal=run.journal,
                         listener=show.event,

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from agent.llm.base import ModelConfigError, ModelRequest, Usage
 from agent.llm.chat_model import ChatModel, StreamedResponse
-from agent.llm.chat_stream import BadStreamError, ChatAnswer, Choice, server_error, token_count
+from agent.llm.chat_stream import BadStreamError, ChatAnswer, server_error, token_count
 from agent.llm.registry import ModelOptions
 from agent.llm.retry import RetryPolicy
 from agent.llm.transport import check_address
@@ -27,7 +27,11 @@ except ImportError as _missing:  # an extra: say how to get it, rather than a ba
 
 DEFAULT_BASE_URL = "https://api.anthropic.com"
 _CONNECT_SECONDS = 10.0
-_OPTIONAL = ("temperature", "top_p", "stop_sequences")
+_OPTIONAL = ("cache_control", "thinking", "temperature", "top_p", "stop_sequences")
+_CACHED_CHARS = 4_096
+"""Prompts from about 1,024 tokens on can be kept by the server; shorter ones it ignores."""
+_LEAST_THINKING = 1_024
+"""Tokens; the server refuses a smaller budget of thinking."""
 _UNSUPPORTED = re.compile(
     r"unsupported|not support|n't support|unknown|unrecogni[sz]ed|unexpected|extra|not permitted"
     r"|not allowed|cannot both|can't both|deprecated",
@@ -50,7 +54,7 @@ class MessageAnswer(ChatAnswer):
             raise server_error(event.get("error"))
         if kind == "message_start":
             self._count(_mapping(event.get("message")).get("usage"))
-            self.choices.setdefault(0, Choice())
+            self.choice(0)
         elif kind == "content_block_delta":
             delta = _mapping(event.get("delta"))
             self.take(0, _string(delta.get("text")), thought=len(_string(delta.get("thinking"))))
@@ -82,13 +86,16 @@ class MessageAnswer(ChatAnswer):
             tokens_out=token_count(usage.get("output_tokens")) or before.tokens_out,
             tokens_cached=read or before.tokens_cached,
             tokens_thinking=token_count(details.get("thinking_tokens")),
+            tokens_written=written or before.tokens_written,
         )
 
 
 class AnthropicModel(ChatModel):
     """One of Anthropic's models: streamed, bounded, retried; several answers by several calls.
 
-    The protocol has no seed: `request.seed` has no effect.
+    The protocol has no seed: `request.seed` has no effect. A long first turn, which all samples of
+    a task and their repairs share, is marked to be kept by the server. With a budget of thinking,
+    the model thinks at its own temperature, since the protocol allows no other.
 
     Args:
         model: the model's name there.
@@ -149,12 +156,13 @@ class AnthropicModel(ChatModel):
     def _open(
         self, request: ModelRequest, options: Mapping[str, Any]
     ) -> AbstractAsyncContextManager[StreamedResponse]:
-        turns = [m.model_dump() for m in request.messages if m.role != "system"]
+        options = dict(options)
+        turns = _turns(request, options.pop("cache_control", None))
         system = "\n\n".join(m.content for m in request.messages if m.role == "system")
         return self._client.messages.with_streaming_response.create(
             model=self._model,
             messages=cast(Any, turns),
-            max_tokens=request.max_tokens,
+            max_tokens=request.tokens_out_most,
             stream=True,
             # The client package has no sampling parameters any more; the protocol still has them,
             # and models that don't refuse them by name.
@@ -162,11 +170,17 @@ class AnthropicModel(ChatModel):
         )
 
     def _options(self, request: ModelRequest, n: int, seed: int | None) -> dict[str, Any]:
-        options: dict[str, Any] = {"temperature": request.temperature}
-        if request.top_p < 1:
-            options["top_p"] = request.top_p
+        options: dict[str, Any] = {}
+        if request.thinking and request.thinking >= _LEAST_THINKING:
+            options["thinking"] = {"type": "enabled", "budget_tokens": request.thinking}
+        if "thinking" not in options or "thinking" in self._refused:
+            options["temperature"] = request.temperature
+            if request.top_p < 1:
+                options["top_p"] = request.top_p
         if request.stop:
             options["stop_sequences"] = list(request.stop)
+        if len(_first_turn(request)) >= _CACHED_CHARS:
+            options["cache_control"] = {"type": "ephemeral"}
         return {key: value for key, value in options.items() if key not in self._refused}
 
     def _refused_option(self, status: int, detail: str, sent: Mapping[str, Any]) -> str | None:
@@ -186,6 +200,22 @@ def build(rest: str, options: ModelOptions) -> AnthropicModel:
         timeout_seconds=options.timeout_seconds,
         retry=options.retry,
     )
+
+
+def _first_turn(request: ModelRequest) -> str:
+    """What the chats of one task begin with."""
+    return next((m.content for m in request.messages if m.role == "user"), "")
+
+
+def _turns(request: ModelRequest, cache_control: object) -> list[dict[str, Any]]:
+    """The chat without system words; its first turn marked to be kept, if that is wanted."""
+    turns: list[dict[str, Any]] = [m.model_dump() for m in request.messages if m.role != "system"]
+    for turn in turns if cache_control else ():
+        if turn["role"] == "user":
+            block = {"type": "text", "text": turn["content"], "cache_control": cache_control}
+            turn["content"] = [block]
+            break
+    return turns
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

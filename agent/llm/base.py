@@ -47,13 +47,53 @@ class Message(_Frozen):
 
 
 class Usage(_Frozen):
-    """Tokens of one completion; `estimated` when the server did not report them."""
+    """Tokens of one completion.
+
+    Attributes:
+        tokens_in: of the prompt, those from a cache included.
+        tokens_out: of the answer, thinking included.
+        tokens_cached: of the prompt, what the server had read before and kept.
+        tokens_thinking: of the answer, what was only thought.
+        tokens_written: of the prompt, what the server charged for keeping.
+        estimated: whether some count is ours, since the server gave none.
+    """
 
     tokens_in: int = 0
     tokens_out: int = 0
     tokens_cached: int = 0
     tokens_thinking: int = 0
+    tokens_written: int = 0
     estimated: bool = False
+
+
+class CallShape(_Frozen):
+    """How a test calls the entry point: what any signature has to accept."""
+
+    positional: int = 0
+    keywords: tuple[str, ...] = ()
+
+
+class Watch(_Frozen):
+    """What an answer has to become, so that one that can't any more is stopped; see `early`.
+
+    It is made of the task as the search sees it.
+
+    Attributes:
+        language: of the program.
+        entry_point: the function or class that the program must define; may be empty.
+        calls: the ways in which visible tests call it, as far as they can be read off.
+        lent: names that the task's own prompt defines, for answers that leave them out.
+        prefix: text that the answer continues verbatim; of a chat answer, empty.
+    """
+
+    language: str = "python"
+    entry_point: str = ""
+    calls: tuple[CallShape, ...] = ()
+    lent: frozenset[str] = frozenset()
+    prefix: str = ""
+
+
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 
 
 class ModelRequest(_Frozen):
@@ -69,6 +109,9 @@ class ModelRequest(_Frozen):
         max_tokens: upper bound of tokens out, per completion.
         stop: strings at which a completion ends.
         seed: sampling seed where the server honours one.
+        watch: stops the answer while it streams, when it can't end well; `None` lets it go on.
+        effort: how long to think, for servers that take a word for it; `None` says nothing.
+        thinking: tokens that may be thought on top of `max_tokens`; `None` says nothing.
     """
 
     messages: tuple[Message, ...]
@@ -80,13 +123,22 @@ class ModelRequest(_Frozen):
     max_tokens: int = 1024
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    watch: Watch | None = None
+    effort: Effort | None = None
+    thinking: int | None = None
+
+    @property
+    def tokens_out_most(self) -> int:
+        """The most tokens that one answer may have, thinking included."""
+        return self.max_tokens + (self.thinking or 0)
 
 
 class Completion(_Frozen):
     """One answer of a model.
 
     `kind` is `chat` for an answer in which the program must be found, or `continuation` for
-    text that continues the task's prompt verbatim (a replayed bank of completions).
+    text that continues the task's prompt verbatim (a replayed bank of completions). `reason` says
+    why an answer was `cut`: a word of `early.Reason`, `time`, `size`; or empty, by the server.
     """
 
     text: str
@@ -95,6 +147,7 @@ class Completion(_Frozen):
     model: str
     seconds: float
     kind: Literal["chat", "continuation"] = "chat"
+    reason: str = ""
 
 
 class Model(Protocol):

@@ -22,19 +22,23 @@ from agent.llm.base import (
     ModelRequest,
     ModelUnavailableError,
     Usage,
+    Watch,
 )
 from agent.llm.chat_stream import (
     BadStreamError,
     ChatAnswer,
+    Choice,
     ServerSaysError,
     answer_chars,
     read_answer,
 )
 from agent.llm.fan_out import derived_seed, fan_out
+from agent.llm.metering import note
 from agent.llm.redaction import one_line
 from agent.llm.retry import RetryPolicy, TransientError, call_with_retries, status_error
 from agent.llm.transport import transport_errors
 from agent.llm.usage import add_usage, estimate_usage, message_chars, share_usage
+from verifiers.fences import split_thought
 
 _log = logging.getLogger(__name__)
 
@@ -120,8 +124,8 @@ class ChatModel(ABC):
     async def aclose(self) -> None:
         """Closes the connections."""
 
-    _answer: Callable[[int], ChatAnswer] = ChatAnswer
-    """Makes an empty answer from the most characters it may have."""
+    _answer: Callable[[int, Watch | None], ChatAnswer] = ChatAnswer
+    """Makes an empty answer from the most characters it may have, and what is watched for."""
 
     async def complete(self, request: ModelRequest) -> Sequence[Completion]:
         """Answers with up to `request.n` completions; tokens of cut tries are on the first.
@@ -156,7 +160,9 @@ class ChatModel(ABC):
         )
         seconds = time.perf_counter() - start
         choices = answer.finished()[:n]
-        shares = share_usage(_spent(request, answer), [choice.chars for choice in choices])
+        spent = _with_thinking(_spent(request, answer), choices)
+        note(spent)
+        shares = share_usage(spent, [choice.chars for choice in choices])
         shares[0] = add_usage(shares[0], lost)
         return [
             Completion(
@@ -165,6 +171,7 @@ class ChatModel(ABC):
                 finish=choice.finish or "cut",
                 model=self._name,
                 seconds=seconds,
+                reason=choice.reason,
             )
             for choice, share in zip(choices, shares, strict=True)
         ]
@@ -186,7 +193,8 @@ class ChatModel(ABC):
                 _log.warning("%s refuses the option %r: going on without", self._name, option)
 
     async def _stream(self, request: ModelRequest, options: Mapping[str, Any]) -> ChatAnswer:
-        answer = self._answer(answer_chars(request.max_tokens))
+        answer = self._answer(answer_chars(request.tokens_out_most), request.watch)
+        answer.wanted = int(options.get("n", 1))
         began = False
         try:
             with anyio.move_on_after(self._timeout) as scope:
@@ -208,6 +216,9 @@ class ChatModel(ABC):
             if isinstance(refusal, TransientError) and answer.seen:
                 refusal.lost = _spent(request, answer)
             raise refusal from None
+        except anyio.get_cancelled_exc_class():
+            note(_spent(request, answer))  # the server has the prompt, and has begun
+            raise
         if scope.cancelled_caught:
             if not answer.seen:
                 lost = _spent(request, answer) if began else None
@@ -237,15 +248,35 @@ def _spent(request: ModelRequest, answer: ChatAnswer) -> Usage:
     """What an answer has cost so far.
 
     That is the server's count; where none came, or the answer broke off after an early count,
-    an estimate.
+    an estimate. A count below the pieces that came is none: a piece is a token at the least.
     """
+    counted = list(answer.counted.values())
+    if counted and (answer.usage is None or not answer.done or len(counted) > 1):
+        return Usage(
+            tokens_in=max(one.tokens_in for one in counted),
+            tokens_out=sum(one.tokens_out for one in counted),
+            tokens_cached=max(one.tokens_cached for one in counted),
+        )
     estimated = estimate_usage(message_chars(request.messages), answer.seen)
+    least = max(estimated.tokens_out, answer.pieces)
     if answer.usage is None:
-        return estimated
-    if answer.done:
+        return estimated.model_copy(update={"tokens_out": least})
+    if answer.done and answer.usage.tokens_out >= answer.pieces:
         return answer.usage
-    tokens_out = max(answer.usage.tokens_out, estimated.tokens_out)
+    tokens_out = max(answer.usage.tokens_out, least)
     return answer.usage.model_copy(update={"tokens_out": tokens_out, "estimated": True})
+
+
+def _with_thinking(usage: Usage, choices: Sequence[Choice]) -> Usage:
+    """The usage with its tokens of thinking, by their share of the text if the server gave none."""
+    if usage.tokens_thinking:
+        return usage
+    thought = sum(choice.thought + len(split_thought(choice.text)[1]) for choice in choices)
+    if not thought:
+        return usage
+    share = min(1.0, thought / max(1, sum(choice.chars for choice in choices)))
+    tokens = round(usage.tokens_out * share)
+    return usage.model_copy(update={"tokens_thinking": tokens, "estimated": True})
 
 
 def _server_words(body: object) -> str:

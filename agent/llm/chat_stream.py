@@ -13,7 +13,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from agent.llm.base import Usage
+from agent.llm.base import Usage, Watch
+from agent.llm.early import Watcher
 
 MIN_ANSWER_CHARS = 64 * 1024
 CHARS_PER_TOKEN_MAX = 32
@@ -59,11 +60,23 @@ def answer_chars(max_tokens: int) -> int:
 
 @dataclass(slots=True)
 class Choice:
-    """One answer as far as it has come; `finish` is None while it may go on."""
+    """One answer as far as it has come.
+
+    Attributes:
+        parts: its text.
+        chars: how much came, thinking included.
+        thought: how much of it was thinking that the server kept apart.
+        finish: why it ended; None while it may go on.
+        reason: why we cut it off, if we did.
+        watcher: says when to.
+    """
 
     parts: list[str] = field(default_factory=list)
     chars: int = 0
+    thought: int = 0
     finish: Finish | None = None
+    reason: str = ""
+    watcher: Watcher | None = None
 
     @property
     def text(self) -> str:
@@ -77,17 +90,26 @@ class ChatAnswer:
 
     Attributes:
         limit: characters after which an answer is cut.
+        watch: what each answer has to become, or None.
+        wanted: how many answers were asked for.
         choices: answers by the server's index.
         usage: the server's own count, or None.
         done: the server said that this was all.
         seen: characters received, thinking included; what a cut stream has cost at least.
+        pieces: pieces with text in them; none is less than a token.
+        counted: the server's running count for each answer, where it keeps one (llama.cpp does).
     """
 
     limit: int
+    watch: Watch | None = None
+    wanted: int = 1
     choices: dict[int, Choice] = field(default_factory=dict)
     usage: Usage | None = None
     done: bool = False
     seen: int = 0
+    pieces: int = 0
+    counted: dict[int, Usage] = field(default_factory=dict)
+    _bills: int = 0
 
     def add(self, event: Mapping[str, Any]) -> None:
         """Takes one event of a stream, or a whole answer that was not streamed.
@@ -98,9 +120,9 @@ class ChatAnswer:
         """
         if event.get("error"):
             raise server_error(event["error"])
-        if isinstance(event.get("usage"), Mapping):
-            self.usage = _usage(event["usage"])
         choices = event.get("choices")
+        if isinstance(event.get("usage"), Mapping):
+            self._bill(_usage(event["usage"]), final=not choices)
         if choices is None and self.usage is None:
             raise BadStreamError('the answer has no "choices"')
         if not isinstance(choices, list | None):
@@ -109,6 +131,31 @@ class ChatAnswer:
             if not isinstance(item, Mapping):
                 raise BadStreamError('"choices" holds something that is no object')
             self._add_choice(item)
+            self._count_on(item, event.get("timings"))
+
+    def _bill(self, usage: Usage, *, final: bool) -> None:
+        """Takes a count of the server: its last word, or one of several if it gives one a choice.
+
+        llama.cpp does that where several answers come from one call (measured): each has the whole
+        prompt, which was read once, and the tokens of one answer.
+        """
+        if final and self._bills:
+            assert self.usage is not None
+            out = self.usage.tokens_out + usage.tokens_out
+            usage = usage.model_copy(update={"tokens_out": out})
+        self._bills += final
+        self.usage = usage
+
+    def _count_on(self, item: Mapping[str, Any], timings: object) -> None:
+        """Takes llama.cpp's running count of one answer."""
+        index = item.get("index")
+        if isinstance(timings, Mapping) and isinstance(index, int) and "predicted_n" in timings:
+            cached = token_count(timings.get("cache_n"))
+            self.counted[index] = Usage(
+                tokens_in=cached + token_count(timings.get("prompt_n")),
+                tokens_out=token_count(timings.get("predicted_n")),
+                tokens_cached=cached,
+            )
 
     def _add_choice(self, item: Mapping[str, Any]) -> None:
         index = item.get("index")
@@ -132,22 +179,33 @@ class ChatAnswer:
             thought: characters of thinking, which are counted but not kept.
             reason: the server's word for why it ended, or None while it goes on.
         """
-        choice = self.choices.setdefault(index, Choice())
+        choice = self.choice(index)
         self.seen += thought + len(text)
+        self.pieces += bool(thought or text)
         if choice.finish is not None:
             return
         choice.parts.append(text[: max(0, self.limit - choice.chars)])
         choice.chars += len(text) + thought
+        choice.thought += thought
         if choice.chars > self.limit:
-            choice.finish = "cut"
+            choice.finish, choice.reason = "cut", "size"
         elif isinstance(reason, str):
             choice.finish = _FINISH.get(reason, "stop")
+        elif choice.watcher is not None and text and (why := choice.watcher.feed(text)):
+            choice.finish, choice.reason = "cut", str(why)
+
+    def choice(self, index: int) -> Choice:
+        """The answer with this number."""
+        if index not in self.choices:
+            watcher = Watcher(self.watch) if self.watch is not None else None
+            self.choices[index] = Choice(watcher=watcher)
+        return self.choices[index]
 
     @property
     def overflowed(self) -> bool:
-        """Whether to stop reading: every answer has come to its end, one by being too long."""
+        """Whether to stop reading: every answer has come to its end, one by being cut off."""
         finishes = [choice.finish for choice in self.choices.values()]
-        return "cut" in finishes and None not in finishes
+        return "cut" in finishes and None not in finishes and len(finishes) >= self.wanted
 
     def end(self) -> None:
         """Marks open answers as complete: the server said so, though it gave no reason."""
@@ -156,9 +214,10 @@ class ChatAnswer:
             choice.finish = choice.finish or "stop"
 
     def cut(self) -> None:
-        """Marks open answers as cut off, keeping their text."""
+        """Marks open answers as cut off for lack of time, keeping their text."""
         for choice in self.choices.values():
-            choice.finish = choice.finish or "cut"
+            if choice.finish is None:
+                choice.finish, choice.reason = "cut", "time"
 
     def finished(self) -> list[Choice]:
         """Answers that have come to an end, in the server's order."""

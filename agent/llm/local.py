@@ -22,6 +22,7 @@ from pydantic import SecretStr
 
 from agent.llm.base import (
     Completion,
+    Message,
     ModelConfigError,
     ModelError,
     ModelRequest,
@@ -29,6 +30,7 @@ from agent.llm.base import (
 )
 from agent.llm.download import Progress
 from agent.llm.fan_out import derived_seed
+from agent.llm.metering import metered, note
 from agent.llm.openai import OpenAIModel
 from agent.llm.redaction import child_environment, one_line
 from agent.llm.registry import ModelOptions
@@ -45,6 +47,10 @@ class LocalModel:
 
     The same request with the same seed gives the same text, whatever was asked before, on the
     same machine and version of the server. It is small: for trying things out.
+
+    A prompt is read once and kept for further answers to it, as long as no other one comes between.
+    Reading it in another way, such as on top of half of another prompt, would change the last bits
+    and so the text: a prompt is always read whole and alone, and then the answer begins from it.
 
     Args:
         weights: what `weights.pull` takes: `smollm2-135m`, a URL, `hf:...`, a .gguf file.
@@ -76,6 +82,9 @@ class LocalModel:
         self._turn = anyio.Lock()
         self._server: _Server | None = None
         self._client: OpenAIModel | None = None
+        self._reader: OpenAIModel | None = None
+        self._kept: tuple[Message, ...] | None = None
+        """The chat that the server has read whole and alone, and keeps."""
 
     @property
     def name(self) -> str:
@@ -105,18 +114,21 @@ class LocalModel:
     async def aclose(self) -> None:
         """Stops the server."""
         with anyio.CancelScope(shield=True):
-            client, self._client = self._client, None
+            clients = self._client, self._reader
+            self._client = self._reader = self._kept = None
             server, self._server = self._server, None
-            if client is not None:
-                await client.aclose()
+            for client in clients:
+                if client is not None:
+                    await client.aclose()
             if server is not None:
                 await to_thread.run_sync(server.stop)
 
     async def _answer(self, request: ModelRequest) -> Sequence[Completion]:
         for last in (False, True):
-            client = await self._started()
+            client, reader = await self._started()
             try:
-                return await client.complete(request)
+                read = await self._read(reader, request)
+                return [_with_reading(one, read) for one in await client.complete(request)]
             except ModelUnavailableError as error:
                 server = self._server
                 if server is None or await server.alive_after_a_moment():
@@ -129,9 +141,24 @@ class LocalModel:
                     ) from error
         raise AssertionError("unreachable: the second failure raises")
 
-    async def _started(self) -> OpenAIModel:
-        if self._client is not None:
-            return self._client
+    async def _read(self, reader: OpenAIModel, request: ModelRequest) -> bool:
+        """Has the server read a prompt that it doesn't keep; whether it had to."""
+        if request.messages == self._kept:
+            return False
+        self._kept = None
+        nothing = {"max_tokens": 0, "thinking": None, "n": 1, "watch": None, "stop": ()}
+        try:
+            with metered() as meter:  # of its own: what reading costs is counted with the answer
+                await reader.complete(request.model_copy(update=nothing))
+        except BaseException:  # there will be none
+            note(meter.usage)
+            raise
+        self._kept = request.messages
+        return True
+
+    async def _started(self) -> tuple[OpenAIModel, OpenAIModel]:
+        if self._client is not None and self._reader is not None:
+            return self._client, self._reader
         path = await self._pull()
         key = SecretStr(secrets.token_urlsafe())
         server = _Server(path, key, self._context)
@@ -147,15 +174,21 @@ class LocalModel:
                 await to_thread.run_sync(server.stop)
             raise
         self._server = server
-        self._client = OpenAIModel(
+        self._reader = self._connect(server.address, key, keep=False)
+        self._client = self._connect(server.address, key, keep=True)
+        return self._client, self._reader
+
+    def _connect(self, address: str, key: SecretStr, *, keep: bool) -> OpenAIModel:
+        return OpenAIModel(
             self._weights,
             name=self.name,
-            base_url=f"{server.address}/v1",
+            base_url=f"{address}/v1",
             api_key=key,
             timeout_seconds=self._timeout,
             retry=RetryPolicy(attempts=1),
+            # a running count, since an answer that is cut off gets no last word
+            body={"cache_prompt": keep, "timings_per_token": True},
         )
-        return self._client
 
     async def _pull(self) -> Path:
         """Fetches the weights in a thread that stops soon after we are cancelled."""
@@ -173,6 +206,13 @@ class LocalModel:
             )
         finally:
             stopped.set()
+
+
+def _with_reading(answer: Completion, read: bool) -> Completion:
+    """An answer whose prompt was read for it, and not kept from an earlier one."""
+    if not read:
+        return answer
+    return answer.model_copy(update={"usage": answer.usage.model_copy(update={"tokens_cached": 0})})
 
 
 class _StoppedError(Exception):

@@ -21,7 +21,16 @@ from agent.llm.transport import check_address
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 CONNECT_SECONDS = 10.0
 
-_OPTIONAL = ("n", "stream_options", "max_tokens", "temperature", "top_p", "stop", "seed")
+_OPTIONAL = (
+    "n",
+    "stream_options",
+    "max_tokens",
+    "temperature",
+    "top_p",
+    "stop",
+    "seed",
+    "reasoning_effort",
+)
 _UNSUPPORTED = re.compile(
     r"unsupported|not support|n't support|unknown|unrecogni[sz]ed|unexpected|extra|not permitted"
     r"|not allowed|only the default",
@@ -43,6 +52,10 @@ class OpenAIModel(ChatModel):
         api_key: the key; else `OPENAI_API_KEY`. A loopback server needs none.
         timeout_seconds: longest time for one answer; text that came by then is kept, as `cut`.
         retry: how often and how patiently to ask again.
+        body: more fields of every request, for servers that know them.
+
+    A budget of thinking has no field that all such servers know: it only raises `max_tokens`, and
+    `request.effort` is what shortens the thinking.
 
     Raises:
         ModelConfigError: no key, or no usable address.
@@ -57,6 +70,7 @@ class OpenAIModel(ChatModel):
         api_key: SecretStr | None = None,
         timeout_seconds: float = 300.0,
         retry: RetryPolicy | None = None,
+        body: Mapping[str, Any] | None = None,
     ) -> None:
         name = name or f"openai/{model}"
         url = base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL
@@ -80,6 +94,7 @@ class OpenAIModel(ChatModel):
             retry=retry or RetryPolicy(),
         )
         self._model = model
+        self._body = dict(body or {})
         self._client = openai.AsyncOpenAI(
             api_key=key.get_secret_value(),
             base_url=url,
@@ -108,7 +123,7 @@ class OpenAIModel(ChatModel):
 
     def _options(self, request: ModelRequest, n: int, seed: int | None) -> dict[str, Any]:
         options: dict[str, Any] = {
-            "max_tokens": request.max_tokens,
+            "max_tokens": request.tokens_out_most,
             "temperature": request.temperature,
             "top_p": request.top_p,
             "stream_options": {"include_usage": True},
@@ -120,7 +135,11 @@ class OpenAIModel(ChatModel):
         if seed is not None:
             options["seed"] = seed
         if "max_tokens" in self._refused:
-            options["max_completion_tokens"] = request.max_tokens
+            options["max_completion_tokens"] = request.tokens_out_most
+        if request.effort is not None:
+            options["reasoning_effort"] = request.effort
+        if self._body:
+            options["extra_body"] = dict(self._body)
         return {key: value for key, value in options.items() if key not in self._refused}
 
     def _refused_option(self, status: int, detail: str, sent: Mapping[str, Any]) -> str | None:

@@ -23,8 +23,10 @@ class Price(BaseModel):
 
     Attributes:
         input: price of the prompt.
-        output: price of the answer, thinking included.
+        output: price of the answer.
         cached: price of prompt tokens that the server had cached; `input` if not given.
+        written: price of prompt tokens that the server puts into its cache; `input` if not given.
+        thinking: price of what was only thought; `output` if not given.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -32,6 +34,8 @@ class Price(BaseModel):
     input: float = Field(ge=0)
     output: float = Field(ge=0)
     cached: float | None = Field(default=None, ge=0)
+    written: float | None = Field(default=None, ge=0)
+    thinking: float | None = Field(default=None, ge=0)
 
 
 FREE = Price(input=0.0, output=0.0)
@@ -86,13 +90,16 @@ def require_price(
 
 
 def cost(usage: Usage, price: Price) -> float:
-    """Dollars for one completion; `tokens_out` includes thinking, `tokens_in` the cached ones."""
+    """Dollars for one completion; each token is paid once, at the price of what it was."""
     cached = min(usage.tokens_cached, usage.tokens_in)
-    cached_price = price.input if price.cached is None else price.cached
+    written = min(usage.tokens_written, usage.tokens_in - cached)
+    thinking = min(usage.tokens_thinking, usage.tokens_out)
     total = (
-        (usage.tokens_in - cached) * price.input
-        + cached * cached_price
-        + usage.tokens_out * price.output
+        (usage.tokens_in - cached - written) * price.input
+        + cached * _or(price.cached, price.input)
+        + written * _or(price.written, price.input)
+        + (usage.tokens_out - thinking) * price.output
+        + thinking * _or(price.thinking, price.output)
     )
     return total / _MILLION
 
@@ -101,6 +108,14 @@ def upper_bound(prompt_chars: int, max_tokens: int, price: Price) -> float:
     """Dollars that one completion can cost at most, before it is asked for.
 
     A token is taken to be a single character, which holds for ASCII whatever the vocabulary;
-    the answer is taken to use all of `max_tokens`. Tries that break off come on top.
+    the answer is taken to use all of `max_tokens`, thinking included. Tries that break off come
+    on top.
     """
-    return ((prompt_chars + _TEMPLATE_TOKENS) * price.input + max_tokens * price.output) / _MILLION
+    dearest_in = max(price.input, _or(price.cached, 0.0), _or(price.written, 0.0))
+    dearest_out = max(price.output, _or(price.thinking, 0.0))
+    total = (prompt_chars + _TEMPLATE_TOKENS) * dearest_in + max_tokens * dearest_out
+    return total / _MILLION
+
+
+def _or(price: float | None, otherwise: float) -> float:
+    return otherwise if price is None else price

@@ -56,7 +56,8 @@ class ReplayModel:
     prompt as the caller has it.
 
     Args:
-        path: the bank; `FILE#model=NAME` takes only the rows whose `model` is NAME.
+        path: the bank; `FILE#model=NAME` takes only the rows whose `model` is NAME, so that a bank
+            of several models can be each of them.
         shuffle_seed: None serves in recorded order; else each task has an order of its own.
         prompts: prompts by task id, to estimate tokens for rows that carry none.
 
@@ -143,6 +144,21 @@ class ReplayModel:
                 read = functools.partial(_read_bank, self._path, self._only, self.name)
                 self._bank = await to_thread.run_sync(read)
             return self._bank
+
+
+def read_keys(path: Path) -> tuple[tuple[str, str], ...]:
+    """Task and model of each row of a bank, none twice, in the order of the file.
+
+    Raises:
+        ModelConfigError: it can't be read, or a row is malformed.
+    """
+    try:
+        rows = (_row(line, f"{path}, line {number}") for number, line in _lines(path))
+        return tuple(
+            dict.fromkeys((str(row["task_id"]), str(row.get("model", ""))) for row in rows)
+        )
+    except (OSError, EOFError) as error:
+        raise ModelConfigError(f"{path} can't be read: {error}") from None
 
 
 def build(rest: str, options: ModelOptions) -> ReplayModel:

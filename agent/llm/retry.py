@@ -18,6 +18,7 @@ from agent.llm.base import (
     PromptTooLongError,
     Usage,
 )
+from agent.llm.metering import note
 from agent.llm.usage import add_usage
 
 T = TypeVar("T")
@@ -101,6 +102,7 @@ async def call_with_retries(
                     return await call(), lost
                 except TransientError as error:
                     lost = add_usage(lost, error.lost)
+                    note(error.lost)
                     raise
     except TransientError as error:
         raise ModelUnavailableError(_gave_up(name, error, tries, lost)) from None

@@ -35,6 +35,7 @@ def add_usage(first: Usage, second: Usage) -> Usage:
         tokens_out=first.tokens_out + second.tokens_out,
         tokens_cached=first.tokens_cached + second.tokens_cached,
         tokens_thinking=first.tokens_thinking + second.tokens_thinking,
+        tokens_written=first.tokens_written + second.tokens_written,
         estimated=first.estimated or second.estimated,
     )
 
@@ -55,6 +56,7 @@ def share_usage(total: Usage, chars_out: Sequence[int]) -> list[Usage]:
             tokens_out=out[i],
             tokens_cached=total.tokens_cached if i == 0 else 0,
             tokens_thinking=thinking[i],
+            tokens_written=total.tokens_written if i == 0 else 0,
             estimated=total.estimated,
         )
         for i in range(len(chars_out))

@@ -62,6 +62,9 @@ class Proposal(_Frozen):
         step: which part of a program is meant, for kinds that write parts; for edits, which edit.
         group: which of a strategy's independent groups or rounds it belongs to.
         free: asks no model, so it isn't counted among the samples.
+        tier: which model of a cascade is asked, from 0.
+        serial: the sample's number at its model, by which a recorded bank serves; `None` where
+            that is the index, as without a cascade.
     """
 
     index: int
@@ -72,6 +75,8 @@ class Proposal(_Frozen):
     step: int = 0
     group: int = 0
     free: bool = False
+    tier: int = 0
+    serial: int | None = None
 
 
 class PieceVerdict(Verdict):

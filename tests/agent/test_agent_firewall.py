@@ -93,6 +93,8 @@ async def test_no_hidden_test_in_anything_that_a_search_touches(
             known.append(self._known)
 
     class Recording:
+        name = "recording"
+
         def __init__(self, strategy: Any) -> None:
             self._strategy = strategy
 
@@ -120,11 +122,12 @@ async def test_no_hidden_test_in_anything_that_a_search_touches(
     journal = Journal(tmp_path / "run")
     cache = VerdictCache(tmp_path / "verdicts.sqlite")
     verifier = Verifier(sandbox, cache=cache)
+    ledger = Ledger(Budget())
     result = await Searcher(
         model=scripted(writes),
         verifier=verifier,
         strategy=typing.cast(Any, Recording(create_strategy(name, options))),
-        ledger=Ledger(Budget()),
+        ledger=ledger,
         journal=journal,
         confirm=Confirm.CHOSEN,
     ).search(hidden.public())
@@ -135,7 +138,7 @@ async def test_no_hidden_test_in_anything_that_a_search_touches(
     journal.close()
     cache.close()
     (one,) = known
-    text, types = reachable([one, told, result])
+    text, types = reachable([one, told, result, ledger])
     assert "assert f(5) == 13" in text
     assert SECRET not in text
     assert not types & {Task, HiddenScorer}
@@ -146,7 +149,8 @@ async def test_no_hidden_test_in_anything_that_a_search_touches(
 
 def modules() -> list[ModuleType]:
     """All modules in which strategies, proposals and prompts are written."""
-    found = [import_module("agent.llm.prompts"), import_module("agent.llm.proposal_prompts")]
+    names = ("prompts", "proposal_prompts", "watching", "early")
+    found = [import_module(f"agent.llm.{name}") for name in names]
     for package in (agent.search, agent.proposals):
         found += [
             import_module(f"{package.__name__}.{one.name}")

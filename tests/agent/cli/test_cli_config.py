@@ -58,7 +58,7 @@ def test_the_key_is_never_shown(regreen: Run, add_one: Path, right_bank: str) ->
     ("content", "said"),
     [
         (b"[tool.regreen]\nn = \n", "pyproject.toml: not TOML: Invalid value (at line 2"),
-        (b"[tool.regreen]\nsampels = 3\n", "unknown setting 'sampels'; known are model, base_url"),
+        (b"[tool.regreen]\nsampels = 3\n", "unknown setting 'sampels'; known are model, cascade"),
         (b'[tool.regreen]\nn = "many"\n', "n in [tool.regreen]: input should be a valid integer"),
         (b"[tool]\nregreen = 3\n", "[tool.regreen] is a table of settings (given: 3)"),
         (b"tool = 3\n", "[tool] is a table of settings (given: 3)"),

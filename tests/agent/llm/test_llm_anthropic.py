@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from agent.llm.base import Completion, Message, ModelConfigError, ModelError, ModelRequest
+from agent.llm.base import (
+    CallShape,
+    Completion,
+    Message,
+    ModelConfigError,
+    ModelError,
+    ModelRequest,
+    Watch,
+)
 from agent.llm.base import ModelUnavailableError as Unavailable
 from agent.llm.registry import create_model
 from agent.llm.retry import RetryPolicy
@@ -148,3 +156,68 @@ async def test_another_kind_of_server(raw_server: Any, wire: Any) -> None:
 def test_no_key() -> None:
     with pytest.raises(ModelConfigError, match="set ANTHROPIC_API_KEY"):
         create_model("anthropic/c")
+
+
+@pytest.mark.anyio
+async def test_a_budget_of_thinking(raw_server: Any, wire: Any) -> None:
+    think = {
+        "type": "content_block_delta",
+        "delta": {"type": "thinking_delta", "thinking": "h" * 30},
+    }
+    script = events(wire, "y" * 10)
+    script.insert(2, wire.event(think))
+    raw_server.play(script)
+    [completion] = await ask(raw_server, ASK.model_copy(update={"thinking": 2000}))
+    sent = raw_server.requests[0]
+    assert sent["thinking"] == {"type": "enabled", "budget_tokens": 2000}
+    assert sent["max_tokens"] == 2050
+    assert "temperature" not in sent
+    assert "top_p" not in sent
+    assert completion.text == "y" * 10
+    assert completion.usage.tokens_out == 50
+    assert completion.usage.tokens_thinking == round(50 * 30 / 40)
+
+
+@pytest.mark.anyio
+async def test_thinking_that_the_model_refuses_is_left_out(raw_server: Any, wire: Any) -> None:
+    words = "thinking: this model does not support it"
+    error = {"type": "error", "error": {"type": "invalid_request_error", "message": words}}
+    raw_server.play(wire.status(400, error), events(wire, "ok"))
+    await ask(raw_server, ASK.model_copy(update={"thinking": 2000}))
+    assert "thinking" not in raw_server.requests[1]
+    assert raw_server.requests[1]["temperature"] == 0.8
+
+
+@pytest.mark.anyio
+async def test_a_long_first_turn_is_marked_to_be_kept_and_what_that_costs_is_counted(
+    raw_server: Any, wire: Any
+) -> None:
+    turns = (
+        Message(role="user", content="x" * 5000),
+        Message(role="assistant", content="no"),
+        Message(role="user", content="again"),
+    )
+    counts = {"input_tokens": 5, "cache_creation_input_tokens": 1200, "output_tokens": 1}
+    script = events(wire, "ok")
+    script[1] = wire.event({"type": "message_start", "message": {"usage": counts}})
+    raw_server.play(script)
+    [completion] = await ask(raw_server, ASK.model_copy(update={"messages": turns}))
+    first, _, last = raw_server.requests[0]["messages"]
+    assert first["content"] == [
+        {"type": "text", "text": "x" * 5000, "cache_control": {"type": "ephemeral"}}
+    ]
+    assert last["content"] == "again"
+    usage = completion.usage
+    assert (usage.tokens_in, usage.tokens_written, usage.tokens_cached) == (1205, 1200, 0)
+
+
+@pytest.mark.anyio
+async def test_an_answer_that_cannot_end_well_is_stopped(raw_server: Any, wire: Any) -> None:
+    script = events(wire, "```python\n", "def f():\n", "    return 1\n", end=False)[:-1]
+    raw_server.play([*script, "hold"])
+    watch = Watch(entry_point="f", calls=(CallShape(positional=1),))
+    [completion] = await ask(raw_server, ASK.model_copy(update={"watch": watch}))
+    assert (completion.finish, completion.reason) == ("cut", "signature")
+    assert raw_server.client_gone.wait(5)
+    assert completion.usage.tokens_in == 25
+    assert completion.usage.estimated

@@ -15,7 +15,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
-from agent.llm.base import Message, ModelConfigError, ModelError, ModelRequest
+from agent.llm.base import CallShape, Message, ModelConfigError, ModelError, ModelRequest, Watch
 from agent.llm.local import LocalModel
 from agent.llm.weights import pull
 
@@ -171,3 +171,49 @@ def running(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
+
+
+@pytest.mark.model
+@pytest.mark.anyio
+async def test_a_prompt_is_read_once_for_all_its_answers(model: LocalModel) -> None:
+    asked = [ASK.model_copy(update={"seed": seed, "max_tokens": 4}) for seed in range(16)]
+    answers = [one for request in asked for one in await model.complete(request)]
+    assert len({one.text for one in answers}) > 1
+    read = sum(one.usage.tokens_in for one in answers)
+    cached = sum(one.usage.tokens_cached for one in answers)
+    assert answers[0].usage.tokens_cached == 0, "the first has it read"
+    assert cached / read >= 0.8
+    other = (*ASK.messages[:1], Message(role="user", content="Write a function sub(a, b)."))
+    [between] = await model.complete(asked[0].model_copy(update={"messages": other}))
+    assert between.usage.tokens_cached == 0
+    [again] = await model.complete(asked[0])
+    assert again.usage.tokens_cached == 0, "another prompt came between"
+    assert again.text == answers[0].text
+
+
+@pytest.mark.model
+@pytest.mark.anyio
+async def test_an_answer_that_is_stopped_frees_the_server_and_its_count_is_exact(
+    model: LocalModel,
+) -> None:
+    await model.complete(ASK.model_copy(update={"max_tokens": 1}))
+    # any definition with one parameter is wrong for this watch, and the model writes one with two
+    watch = Watch(entry_point="add", calls=(CallShape(positional=9),))
+    ask = "Answer with ```python and the function `def add(a, b)`, in one block."
+    chat = (Message(role="user", content=ask),)
+    for seed in range(8):
+        request = ASK.model_copy(
+            update={"messages": chat, "watch": watch, "max_tokens": 1500, "seed": seed}
+        )
+        began = time.monotonic()
+        [answer] = await model.complete(request)
+        if answer.reason:
+            break
+    assert answer.finish == "cut"
+    assert answer.reason in ("signature", "syntax", "repetition", "runaway")
+    assert 0 < answer.usage.tokens_out < 1500
+    assert not answer.usage.estimated
+    assert time.monotonic() - began < 60
+    began = time.monotonic()
+    await model.complete(request.model_copy(update={"max_tokens": 1}))
+    assert time.monotonic() - began < 5, "the server goes on with what nobody reads"

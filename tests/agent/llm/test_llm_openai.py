@@ -18,13 +18,16 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from agent.llm.base import (
+    CallShape,
     Completion,
     Message,
     ModelConfigError,
     ModelError,
     ModelRequest,
     ModelUnavailableError,
+    Watch,
 )
+from agent.llm.metering import metered
 from agent.llm.openai import OpenAIModel
 from agent.llm.retry import RetryPolicy
 
@@ -118,6 +121,7 @@ async def test_a_server_that_does_not_stream(httpserver: HTTPServer) -> None:
         "tokens_out": 4,
         "tokens_cached": 8,
         "tokens_thinking": 2,
+        "tokens_written": 0,
         "estimated": False,
     }
 
@@ -455,3 +459,179 @@ async def test_the_key_is_in_no_log_and_no_error(
     printed = capfd.readouterr()
     for text in (logged, *raised, printed.out, printed.err):
         assert KEY not in text
+
+
+WATCH = Watch(entry_point="f", calls=(CallShape(positional=1),))
+
+
+@pytest.mark.anyio
+async def test_an_answer_that_cannot_end_well_is_stopped_and_its_stream_closed(
+    raw_server: Any, wire: Wire
+) -> None:
+    pieces = ["```python\n", "def f(a, ", "b):\n", "    return 1\n"]
+    raw_server.play([wire.SSE, *map(wire.delta, pieces), "hold"])
+    [completion] = await ask(raw_server.url, ASK.model_copy(update={"watch": WATCH}))
+    assert (completion.finish, completion.reason) == ("cut", "signature")
+    assert completion.text == "".join(pieces[:3])
+    assert raw_server.client_gone.wait(5)
+    assert completion.usage.estimated
+    assert completion.usage.tokens_in == 10
+    assert completion.usage.tokens_out >= 3
+
+
+@pytest.mark.anyio
+async def test_without_a_watch_the_same_answer_goes_on(raw_server: Any, wire: Wire) -> None:
+    raw_server.play(wire.answer("```python\ndef f(a, b):\n    return 1\n```\n"))
+    [completion] = await ask(raw_server.url)
+    assert (completion.finish, completion.reason) == ("stop", "")
+
+
+@pytest.mark.anyio
+async def test_one_of_two_answers_is_stopped_and_the_other_goes_on(
+    raw_server: Any, wire: Wire
+) -> None:
+    raw_server.play([
+        wire.SSE,
+        wire.delta("```python\ndef f():\n", index=0),
+        wire.delta("    return 1\n", index=0),
+        wire.delta("```python\ndef f(a):\n    return 1\n```\n", index=1, finish="stop"),
+        "hold",
+    ])  # fmt: skip
+    request = ASK.model_copy(update={"n": 2, "watch": WATCH})
+    first, second = await ask(raw_server.url, request)
+    assert (first.text, first.reason) == ("```python\ndef f():\n", "signature")
+    assert (second.finish, second.reason) == ("stop", "")
+    assert raw_server.client_gone.wait(5)
+
+
+def timed(text: str, index: int, tokens: int, *, finish: str | None = None) -> dict[str, Any]:
+    choice = {"index": index, "delta": {"content": text}, "finish_reason": finish}
+    return {
+        "choices": [choice],
+        "timings": {"cache_n": 6, "prompt_n": 1, "predicted_n": tokens},
+    }
+
+
+@pytest.mark.anyio
+async def test_a_running_count_makes_a_stopped_answers_count_exact(
+    raw_server: Any, wire: Wire
+) -> None:
+    events = [timed("```python\n", 0, 3), timed("def f():\n", 0, 8)]
+    raw_server.play([wire.SSE, *map(wire.event, events), "hold"])
+    [completion] = await ask(raw_server.url, ASK.model_copy(update={"watch": WATCH}))
+    usage = completion.usage
+    assert (usage.tokens_in, usage.tokens_cached, usage.tokens_out) == (7, 6, 8)
+    assert not usage.estimated
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("counts", [True, False])
+async def test_a_bill_for_each_answer_of_one_call_is_added_up(
+    raw_server: Any, wire: Wire, counts: bool
+) -> None:
+    deltas = [timed(f"answer {i}", i, 12, finish="stop") for i in range(3)]
+    if not counts:
+        deltas = [{"choices": one["choices"]} for one in deltas]
+    bills = [wire.usage(7, 12)] * 3
+    script = [part for pair in zip(map(wire.event, deltas), bills, strict=True) for part in pair]
+    raw_server.play([wire.SSE, *script, wire.END])
+    answers = await ask(raw_server.url, ASK.model_copy(update={"n": 3}))
+    assert len(answers) == 3
+    assert sum(one.usage.tokens_in for one in answers) == 7
+    assert sum(one.usage.tokens_out for one in answers) == 36
+    assert not any(one.usage.estimated for one in answers)
+
+
+@pytest.mark.anyio
+async def test_a_count_below_the_pieces_that_came_is_not_believed(
+    raw_server: Any, wire: Wire
+) -> None:
+    pieces = [wire.delta("a") for _ in range(9)]
+    raw_server.play([wire.SSE, *pieces, wire.delta("", finish="stop"), wire.usage(7, 3), wire.END])
+    [completion] = await ask(raw_server.url)
+    assert completion.usage.tokens_out == 9
+    assert completion.usage.estimated
+
+
+def thought(text: str) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": {"reasoning_content": text}}]}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        ["<th", "ink>\nhm", "m, hmm\n</th", "ink>\n", "yes"],
+        ["<think>hm hmm hmmmm, never closed"],
+        ["hmm, hmm, and hmm\n</think>\nyes"],
+    ],
+)
+async def test_thinking_in_the_text_is_counted_by_its_share(
+    raw_server: Any, wire: Wire, pieces: list[str]
+) -> None:
+    raw_server.play([
+        wire.SSE,
+        *map(wire.delta, pieces),
+        wire.delta("", finish="stop"),
+        wire.usage(7, 20),
+        wire.END,
+    ])  # fmt: skip
+    [completion] = await ask(raw_server.url)
+    assert completion.text == "".join(pieces)
+    assert completion.usage.tokens_out == 20
+    assert 5 <= completion.usage.tokens_thinking <= 20
+    assert completion.usage.estimated
+
+
+@pytest.mark.anyio
+async def test_thinking_apart_is_counted_and_not_watched(raw_server: Any, wire: Wire) -> None:
+    thoughts = [wire.event(thought("```python\ndef f():\n    hm\n")) for _ in range(3)]
+    raw_server.play([
+        wire.SSE,
+        *thoughts,
+        wire.delta("y" * 24, finish="stop"),
+        wire.usage(7, 40),
+        wire.END,
+    ])  # fmt: skip
+    [completion] = await ask(raw_server.url, ASK.model_copy(update={"watch": WATCH}))
+    assert (completion.text, completion.finish) == ("y" * 24, "stop")
+    assert completion.usage.tokens_thinking == round(40 * 81 / 105)
+
+
+@pytest.mark.anyio
+async def test_effort_and_a_budget_of_thinking_are_sent(raw_server: Any, wire: Wire) -> None:
+    raw_server.play(wire.answer("hi"))
+    request = ASK.model_copy(update={"effort": "low", "thinking": 1000})
+    await ask(raw_server.url, request)
+    assert raw_server.requests[0]["reasoning_effort"] == "low"
+    assert raw_server.requests[0]["max_tokens"] == 1050
+    await ask(raw_server.url)
+    assert "reasoning_effort" not in raw_server.requests[1]
+
+
+@pytest.mark.anyio
+async def test_an_effort_that_the_server_refuses_is_left_out(raw_server: Any, wire: Wire) -> None:
+    words = "Unrecognized request argument supplied: reasoning_effort"
+    raw_server.play(wire.status(400, {"error": {"message": words}}), wire.answer("hi"))
+    [completion] = await ask(raw_server.url, ASK.model_copy(update={"effort": "low"}))
+    assert completion.text == "hi"
+    assert "reasoning_effort" not in raw_server.requests[1]
+
+
+@pytest.mark.anyio
+async def test_a_call_that_is_called_off_has_been_metered(raw_server: Any, wire: Wire) -> None:
+    raw_server.play([wire.SSE, wire.delta("y" * 80), "hold"])
+    async with open_model(raw_server.url) as model:
+        with metered() as meter, anyio.move_on_after(0.5) as scope:
+            await model.complete(ASK)
+        assert scope.cancelled_caught
+        assert (meter.usage.tokens_in, meter.usage.tokens_out) == (10, 20)
+        assert meter.usage.estimated
+        raw_server.play(wire.answer("one"))
+        with metered() as meter:
+            await model.complete(ASK.model_copy(update={"n": 2}))
+        assert (meter.usage.tokens_in, meter.usage.tokens_out) == (14, 6)
+        raw_server.play([wire.SSE, wire.delta("y" * 80), b"ff\r\n"])
+        with metered() as meter, pytest.raises(ModelUnavailableError):
+            await model.complete(ASK)
+        assert (meter.usage.tokens_in, meter.usage.tokens_out) == (30, 60)

@@ -80,3 +80,45 @@ def test_shares_sum_to_the_bill(total: Usage, chars: list[int]) -> None:
 
 def test_estimates_round_up() -> None:
     assert [estimate_tokens(n) for n in (0, 1, 4, 5)] == [0, 1, 1, 2]
+
+
+@given(USAGES)
+def test_each_token_is_paid_once(usage: Usage) -> None:
+    one = Price(input=1, output=1, cached=1, written=1, thinking=1)
+    assert cost(usage, one) == pytest.approx((usage.tokens_in + usage.tokens_out) / 1e6)
+    assert cost(usage, one) == pytest.approx(cost(usage, Price(input=1, output=1)))
+
+
+def test_kept_written_and_thought_tokens_have_prices_of_their_own() -> None:
+    price = Price(input=2, output=10, cached=0.5, written=3, thinking=4)
+    usage = Usage(
+        tokens_in=1_000_000,
+        tokens_cached=400_000,
+        tokens_written=100_000,
+        tokens_out=100_000,
+        tokens_thinking=60_000,
+    )
+    expected = 0.5 * 2 + 0.4 * 0.5 + 0.1 * 3 + 0.04 * 10 + 0.06 * 4
+    assert cost(usage, price) == pytest.approx(expected)
+
+
+@given(
+    chars=st.integers(0, 5000),
+    tokens=st.integers(0, 5000),
+    numbers=st.lists(st.floats(0, 100), min_size=5, max_size=5),
+    shares=st.lists(st.floats(0, 1), min_size=5, max_size=5),
+)
+def test_no_call_within_its_sizes_costs_more_than_the_bound(
+    chars: int, tokens: int, numbers: list[float], shares: list[float]
+) -> None:
+    into, out, cached, written, thinking = numbers
+    price = Price(input=into, output=out, cached=cached, written=written, thinking=thinking)
+    read, said = int(chars * shares[0]), int(tokens * shares[1])
+    usage = Usage(
+        tokens_in=read,
+        tokens_out=said,
+        tokens_cached=int(read * shares[2]),
+        tokens_written=int(read * shares[3]),
+        tokens_thinking=int(said * shares[4]),
+    )
+    assert cost(usage, price) <= upper_bound(chars, tokens, price) + 1e-12

@@ -1,0 +1,115 @@
+"""What the sections of the search benchmark share: options, results, and running many searches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+
+from agent import events
+from agent.budget import Budget, Ledger
+from agent.drawing import Sampling
+from agent.loop import Confirm, Searcher
+from agent.results import SearchResult
+from agent.search.base import Strategy
+from agent.session import Bench
+from agent.settings import Settings
+from agent.tiers import Tier
+from tasks.model import Task
+
+
+class MissingDataError(Exception):
+    """A section needs a file that was not given. One line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchOptions:
+    """What was asked for.
+
+    Attributes:
+        sections: by name.
+        json: one JSON object in place of tables.
+        models: one solution a task from each of several models.
+        bank: many samples a task from one weaker model.
+        model: of the live sections.
+        tasks: HumanEval tasks of the live sections.
+        samples: a task, in the live sections.
+        max_tokens: of a sample, in the live sections.
+        sandbox: by name.
+        prices: dollars per million tokens in and out, by model.
+    """
+
+    sections: tuple[str, ...]
+    json: bool = False
+    models: Path | None = None
+    bank: Path | None = None
+    model: str = "local/smollm2-135m"
+    tasks: int = 20
+    samples: int = 2
+    max_tokens: int = 256
+    sandbox: str = "auto"
+    prices: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def settings(self, **more: object) -> Settings:
+        """Settings that are the same on every machine, whatever its environment says."""
+        return Settings(sandbox=self.sandbox, confirm=False, **more)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What a section found: lines for people, and the same as data."""
+
+    lines: Sequence[str]
+    data: object
+
+
+@dataclass(slots=True)
+class Searched:
+    """Many searches with one strategy: what came of each, and what all of them cost."""
+
+    results: dict[str, SearchResult]
+    ledger: Ledger
+
+    @property
+    def solved(self) -> frozenset[str]:
+        """The tasks with a program that passes."""
+        return frozenset(name for name, one in self.results.items() if one.passed)
+
+
+async def search_all(
+    tasks: Sequence[Task],
+    strategy: Strategy[object],
+    tiers: Sequence[Tier],
+    bench: Bench,
+    *,
+    sampling: Sampling | None = None,
+    at_a_time: int = 1,
+    listener: events.Listener = events.ignore,
+) -> Searched:
+    """Searches for each task, tests given, without second verdicts."""
+    searched = Searched({}, Ledger(Budget()))
+    waiting = list(reversed(tasks))
+
+    async def worker() -> None:
+        while waiting:
+            task = waiting.pop()
+            searcher = Searcher(
+                model=tiers[0].model,
+                price=tiers[0].price,
+                stronger=tuple(tiers[1:]),
+                verifier=bench.verifier,
+                strategy=strategy,
+                ledger=Ledger(Budget(), searched.ledger),
+                sampling=sampling or Sampling(),
+                concurrency=1,
+                confirm=Confirm.NONE,
+                listener=listener,
+            )
+            searched.results[task.id] = await searcher.search(task.given())
+
+    async with anyio.create_task_group() as group:
+        for _ in range(at_a_time):
+            group.start_soon(worker)
+    return searched
