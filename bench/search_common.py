@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import anyio
 
@@ -80,7 +81,7 @@ class Searched:
 
 async def search_all(
     tasks: Sequence[Task],
-    strategy: Strategy[object],
+    strategy: Strategy[Any],
     tiers: Sequence[Tier],
     bench: Bench,
     *,
