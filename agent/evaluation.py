@@ -16,7 +16,8 @@ from agent.budget import Budget, Ledger
 from agent.incidents import Incident
 from agent.llm.base import Model
 from agent.llm.prices import Price
-from agent.loop import Candidate, SearchResult, first_error
+from agent.loop import first_error
+from agent.results import Candidate, SearchResult
 from agent.run import Run
 from agent.session import Bench, make_searcher
 from agent.settings import Settings
@@ -42,7 +43,9 @@ class TaskScore(BaseModel):
         right: whether it passed the tests that decide the score.
         outcome: of that verdict; empty if nothing was drawn.
         samples: completions drawn.
-        right_samples: of these, how many pass the tests that decide the score.
+        independent: whether each candidate was drawn afresh, so that none depends on another.
+        duplicates: candidates that repeated an earlier one and were not run again.
+        right_samples: of the candidates, how many pass the tests that decide the score.
         tokens_in: of all samples.
         tokens_out: of all samples.
         cost: dollars.
@@ -60,6 +63,8 @@ class TaskScore(BaseModel):
     outcome: str = ""
     reward: float = 0.0
     samples: int = 0
+    independent: bool = True
+    duplicates: int = 0
     right_samples: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
@@ -78,11 +83,13 @@ class EvalReport(BaseModel):
         protocol: which tests the search could see.
         pass_at_1: `solved` as a share, of the chosen program.
         pass_at_1_interval: Wilson's 95 % interval of it.
-        pass_at_k: unbiased, over all samples drawn; only where every task drew its full number.
+        pass_at_k: unbiased, over all samples drawn; only where every task drew its full number,
+            and all of them afresh.
         pass_at_k_interval: bootstrap 95 % intervals over tasks.
         oracle: share of tasks with at least one right sample among those drawn.
         visible_passed: share of chosen programs that pass what the search could see.
         mean_samples: completions drawn a task.
+        duplicates: candidates that repeated an earlier one of their task and were not run again.
         tokens_in: in all.
         tokens_out: in all.
         cost: dollars; `None` where no price is known.
@@ -110,6 +117,7 @@ class EvalReport(BaseModel):
     visible_passed: float
     mean_samples: float
     mean_samples_interval: tuple[float, float]
+    duplicates: int
     tokens_in: int
     tokens_out: int
     tokens_estimated: bool
@@ -256,6 +264,9 @@ class Evaluation:
             outcome=str(chosen_verdict.outcome) if chosen_verdict else "",
             reward=chosen_verdict.reward if chosen_verdict else 0.0,
             samples=spent.samples,
+            independent=not result.pieces
+            and all(one.kind == "sample" for one in result.candidates),
+            duplicates=result.duplicates,
             right_samples=sum(rights),
             tokens_in=spent.tokens_in,
             tokens_out=spent.tokens_out,
@@ -287,6 +298,8 @@ class Evaluation:
         solved = sum(score.right for score in scores)
         counts = [(score.samples, score.right_samples) for score in scores]
         complete = self.settings.exhaustive or self.settings.n == 1
+        # repairs and the like depend on what came before, and pass@k is about independent samples
+        complete &= all(score.independent for score in scores)
         drawn = min((drawn for drawn, _ in counts), default=0)
         values, intervals = pass_at_ks(counts, usual_ks(drawn) if complete else [])
         stopped: dict[str, int] = {}
@@ -306,6 +319,7 @@ class Evaluation:
             visible_passed=sum(score.visible_passed for score in scores) / max(1, total),
             mean_samples=sum(samples) / max(1, total),
             mean_samples_interval=mean_interval(samples),
+            duplicates=sum(score.duplicates for score in scores),
             tokens_in=spent.tokens_in,
             tokens_out=spent.tokens_out,
             tokens_estimated=spent.estimated,

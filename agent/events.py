@@ -31,11 +31,15 @@ class SampleReceived:
 
 @dataclass(frozen=True, slots=True)
 class VerdictReached:
-    """A candidate has been judged by the tests that the search may see."""
+    """A candidate has been judged by the tests that the search may see.
+
+    `kind` is what was asked for; the verdict on a plan or another piece is a `PieceVerdict`.
+    """
 
     task_id: str
     index: int
     verdict: Verdict
+    kind: str = "sample"
 
 
 @dataclass(frozen=True, slots=True)

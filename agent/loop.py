@@ -1,15 +1,14 @@
 """The one loop that drives every strategy: draw, judge, tell, until it is over.
 
-Proposals are worked on side by side and settled in the order of their indices, so what is chosen
-depends on the samples and not on which answer came first. Whatever was received stands in the
-journal before it is used; a resumed run takes it from there and asks the model for the rest.
+The strategy is asked ahead until it wants to hear verdicts, the proposals are worked on side by
+side, and what came of them is told in their order. Asking and telling alternate in a way that
+depends on the verdicts alone; so what is chosen depends on the samples, and neither on which answer
+came first nor on how many calls are under way at a time.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Sequence
+from collections import deque
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -18,85 +17,26 @@ import anyio
 from anyio.abc import TaskGroup
 
 from agent import events
-from agent.budget import BudgetExhaustedError, BudgetHeldError, Ledger, Reservation
+from agent.budget import BudgetExhaustedError, Ledger
+from agent.drawing import Drawer, Sampling
 from agent.incidents import Incident
 from agent.journal import Journal
-from agent.llm.base import (
-    BankExhaustedError,
-    Completion,
-    Message,
-    Model,
-    ModelRequest,
-    ModelUnavailableError,
-    PromptTooLongError,
-)
-from agent.llm.prices import Price, cost, upper_bound
-from agent.llm.prompts import task_prompt
-from agent.search.base import Proposal, SearchState, Seen, Strategy
-from sandbox.errors import SandboxError
+from agent.judging import Judging
+from agent.llm.base import BankExhaustedError, Completion, Model, PromptTooLongError, Usage
+from agent.llm.prices import Price
+from agent.proposals.base import Ask, Known, Made, Node, Piece, Product
+from agent.proposals.registry import kind_of
+from agent.results import Candidate as Candidate
+from agent.results import SearchResult as SearchResult
+from agent.search.base import PieceVerdict, Proposal, SearchState, Seen, Strategy
 from sandbox.outcome import Outcome
 from tasks.model import PublicTask
-from verifiers.extract import extract_program, join_completion
 from verifiers.verdict import Verdict
 from verifiers.verifier import Verifier
 
-_BYTES_PER_TOKEN = 2
-"""For the upper bound of a prompt's tokens: fewer bytes a token than any tokenizer's mean."""
-_TEMPLATE_TOKENS = 64
-"""Allowance for what a chat template adds around a few messages."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How to draw from the model."""
-
-    max_tokens: int = 1024
-    top_p: float = 0.95
-    seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One complete program, with its cost and its origin.
-
-    `confirmed` is the level at which it passed a second time; empty if it did not, or was not
-    asked to.
-    """
-
-    index: int
-    program: str
-    completion: Completion
-    cost: float
-    verdict: Verdict
-    confirmed: str = ""
-
-
-@dataclass(slots=True)
-class SearchResult:
-    """What a search found.
-
-    Attributes:
-        task_id: of the task.
-        chosen: the candidate to return, `None` if nothing was drawn, or nothing stood up to the
-            second verdict.
-        candidates: all that were settled, in the order of their indices.
-        stopped: why it ended: `verified`, `drawn`, `bank`, `budget`, `prompt` (too long),
-            or `tests` (they can't be run).
-        detail: a sentence for the last three.
-        incidents: disagreements between two verdicts on the same program.
-    """
-
-    task_id: str
-    chosen: Candidate | None = None
-    candidates: list[Candidate] = field(default_factory=list)
-    stopped: str = "drawn"
-    detail: str = ""
-    incidents: list[Incident] = field(default_factory=list)
-
-    @property
-    def passed(self) -> bool:
-        """Whether the chosen candidate passed every test that the search could see."""
-        return self.chosen is not None and self.chosen.verdict.passed
+_AHEAD = 1024
+"""Proposals that may be open at a time; a constant, so that no strategy's decisions hang on how
+many calls are made at a time."""
 
 
 class Confirm(StrEnum):
@@ -131,7 +71,7 @@ class Searcher:
     ledger: Ledger
     journal: Journal | None = None
     price: Price | None = None
-    sampling: Sampling = Sampling()
+    sampling: Sampling = field(default_factory=Sampling)
     concurrency: int = 4
     confirm: Confirm = Confirm.EACH
     listener: events.Listener = events.ignore
@@ -150,24 +90,41 @@ class Searcher:
             raise first_error(group) from None
 
 
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What one proposal came to."""
+
+    candidate: Candidate
+    whole: bool = True
+
+
 class _Search:
     """One search under way."""
 
     def __init__(self, searcher: Searcher, task: PublicTask) -> None:
-        self._s = searcher
+        self._s = s = searcher
         self._task = task
-        # a verdict is on the program and on the task with its tests, which are hashed only once
-        self._task_hash = hashlib.sha256(
-            json.dumps(task.model_dump(mode="json"), sort_keys=True).encode()
+        self._drawer = Drawer(
+            task_id=task.id,
+            model=s.model,
+            ledger=s.ledger,
+            journal=s.journal,
+            price=s.price,
+            sampling=s.sampling,
+            listener=s.listener,
         )
-        self._messages = task_prompt(task)
-        self._prompt_digest = chat_digest(self._messages)
-        self._state: SearchState = searcher.strategy.start(task)
+        self._judging = Judging(task, s.verifier, s.ledger, s.journal)
+        self._state: SearchState = s.strategy.start(task)
         self._result = SearchResult(task.id)
-        self._arrived: dict[int, Candidate | None] = {}
-        self._proposals: dict[int, Proposal] = {}
+        self._nodes: dict[int, Node] = {}
+        self._known = Known(task, self._nodes)
+        self._identities: set[str] = set()
+        self._open: deque[Proposal] = deque()
+        """Proposals that were made and not told, in order."""
+        self._waiting: deque[Proposal] = deque()
+        """Those of them that nobody works on yet."""
+        self._arrived: dict[int, _Done | None] = {}
         self._scopes: dict[int, anyio.CancelScope] = {}
-        self._next = 0
         self._change = anyio.Event()
         self._over = False
 
@@ -181,8 +138,8 @@ class _Search:
                     for scope in self._scopes.values():
                         scope.cancel()
                     break
-                self._ask(tasks)
-                if not self._scopes and self._next not in self._arrived:
+                self._start(tasks)
+                if not self._scopes and not self._next_arrived:
                     break
                 await self._change.wait()
                 self._change = anyio.Event()
@@ -195,180 +152,136 @@ class _Search:
         )
         return result
 
-    def _ask(self, tasks: TaskGroup) -> None:
-        # what waits for its turn counts too: a fast model must not draw far ahead of a verdict
-        while len(self._scopes) + len(self._arrived) < self._s.concurrency:
-            self._state, proposals = self._s.strategy.ask(self._state, 1)
-            if not proposals:
-                return
-            (proposal,) = proposals
-            self._proposals[proposal.index] = proposal
-            scope = anyio.CancelScope()
-            self._scopes[proposal.index] = scope
-            tasks.start_soon(self._work, proposal, scope)
-            if self._received_before(proposal.index) is not None:
-                return  # it may end the search, so nothing is asked of the model before it is told
+    @property
+    def _next_arrived(self) -> bool:
+        return bool(self._open) and self._open[0].index in self._arrived
 
     async def _settle(self) -> None:
-        """Tells the strategy what has arrived, in the order of the indices."""
-        while not self._over and self._next in self._arrived:
-            candidate = self._arrived.pop(self._next)
-            proposal = self._proposals[self._next]
-            self._next += 1
-            if candidate is None:  # nothing came of it: the bank or the budget is at its end
+        """Tells the strategy what has arrived, in order, and asks it ahead after each."""
+        self._ask()
+        while not self._over and self._next_arrived:
+            proposal = self._open.popleft()
+            done = self._arrived.pop(proposal.index)
+            if done is None:  # nothing came of it: the bank or the budget is at its end
                 self._state = self._state.model_copy(update={"exhausted": True})
                 continue
-            if candidate.verdict.passed and self._s.confirm is Confirm.EACH:
-                candidate = await self._confirm(candidate)
-            if candidate.verdict.broken:  # no candidate can pass tests that can't be run
-                self._stop("tests", candidate.verdict.broken)
-            self._result.candidates.append(candidate)
+            candidate = await self._settled(done)
+            self._nodes[proposal.index] = Node(
+                proposal, candidate.completion.text, candidate.program, candidate.verdict
+            )
             self._s.listener(
-                events.VerdictReached(self._task.id, candidate.index, candidate.verdict)
+                events.VerdictReached(
+                    self._task.id, candidate.index, candidate.verdict, candidate.kind
+                )
             )
             self._state = self._s.strategy.tell(self._state, proposal, candidate.verdict)
             self._over = self._s.strategy.finished(self._state)
+            self._ask()
 
-    async def _work(self, proposal: Proposal, scope: anyio.CancelScope) -> None:
-        candidate: Candidate | None = None
+    async def _settled(self, done: _Done) -> Candidate:
+        """What is known for good of a proposal whose turn has come."""
+        candidate = done.candidate
+        if not done.whole:
+            self._result.pieces += 1
+            return candidate
+        if candidate.verdict.passed and self._s.confirm is Confirm.EACH:
+            candidate = await self._confirm(candidate)
+        if candidate.verdict.broken:  # no candidate can pass tests that can't be run
+            self._stop("tests", candidate.verdict.broken)
+        identity = self._judging.identity(candidate.program)
+        self._result.duplicates += identity in self._identities
+        self._identities.add(identity)
+        self._result.candidates.append(candidate)
+        return candidate
+
+    def _ask(self) -> None:
+        """Asks the strategy ahead, as far as it goes without more verdicts."""
+        while not self._over and not self._state.exhausted and len(self._open) < _AHEAD:
+            room = _AHEAD - len(self._open)
+            self._state, proposals = self._s.strategy.ask(self._state, room)
+            if not proposals:
+                return
+            self._open.extend(proposals)
+            self._waiting.extend(proposals)
+
+    def _start(self, tasks: TaskGroup) -> None:
+        """Sets to work on what waits, as far as calls may be made at a time."""
+        # what waits for its turn counts too: a fast model must not draw far ahead of a verdict
+        while self._waiting and len(self._scopes) + len(self._arrived) < self._s.concurrency:
+            proposal = self._waiting.popleft()
+            work = kind_of(proposal.kind).work(proposal, self._known)
+            scope = anyio.CancelScope()
+            self._scopes[proposal.index] = scope
+            tasks.start_soon(self._work, proposal, work, scope)
+            if isinstance(work, Ask) and self._drawer.received_before(proposal, work):
+                return  # it may end the search, so nothing is asked of the model before it is told
+
+    async def _work(
+        self, proposal: Proposal, work: Ask | Made | None, scope: anyio.CancelScope
+    ) -> None:
+        done: _Done | None = None
         with scope:
             try:
-                candidate = await self._candidate(proposal)
+                done = await self._done(proposal, work)
             except BankExhaustedError as error:
                 self._stop("bank", str(error))
             except BudgetExhaustedError as error:
                 self._stop("budget", str(error))
             except PromptTooLongError as error:
-                self._stop("prompt", str(error))
+                if proposal.parent is None:
+                    self._stop("prompt", str(error))
+                else:  # what it goes on from is too long; there are other things to try
+                    done = _nothing(proposal, str(error))
         del self._scopes[proposal.index]
         if not scope.cancelled_caught:
-            self._arrived[proposal.index] = candidate
-        elif self._received_before(proposal.index) is None:
-            self._record("dropped", {"index": proposal.index})
+            self._arrived[proposal.index] = done
+        elif isinstance(work, Ask) and not self._drawer.received_before(proposal, work):
+            self._drawer.record("dropped", {"index": proposal.index})
         self._change.set()
 
     def _stop(self, why: str, detail: str) -> None:
         if self._result.stopped == "drawn":
             self._result.stopped, self._result.detail = why, detail
         self._state = self._state.model_copy(update={"exhausted": True})
+        # nobody will work on those, so nobody waits for them
+        unworked = {one.index for one in self._waiting}
+        self._open = deque(one for one in self._open if one.index not in unworked)
+        self._waiting.clear()
 
-    async def _candidate(self, proposal: Proposal) -> Candidate:
-        completion, paid = await self._completion(proposal)
-        if completion.kind == "continuation":
-            program = join_completion(self._task.prompt, completion.text)
+    async def _done(self, proposal: Proposal, work: Ask | Made | None) -> _Done:
+        if work is None:
+            return _nothing(proposal, "there is nothing to do")
+        if isinstance(work, Made):
+            completion, paid = _unasked(work.program), 0.0
+            product = Product(work.program)
         else:
-            program = extract_program(completion.text, self._task)
-        verdict = await self._judge(proposal.index, program)
-        return Candidate(proposal.index, program, completion, paid, verdict)
-
-    async def _judge(self, index: int, program: str, *, fresh: bool = False) -> Verdict:
-        """The verdict on a program, from the journal where it stands there."""
-        kind, digest = "confirmation" if fresh else "verdict", self._digest(program)
-        place = self._s.verifier.second_place if fresh else ""
-        known = self._s.journal.get(kind, self._task.id, index) if self._s.journal else None
-        if known is not None and (known["program"], known.get("place", "")) == (digest, place):
-            verdict = Verdict.model_validate(known["verdict"])
-        else:
-            verdict = await self._s.verifier.verify(self._task, program, fresh=fresh)
-            if verdict.outcome is Outcome.INFRA:
-                raise SandboxError(f"the sandbox failed three times: {verdict.detail}")
-            data = {"index": index, "program": digest, "verdict": verdict.model_dump(mode="json")}
-            self._record(kind, {**data, "place": place} if place else data)
-        if not verdict.cached:
-            self._s.ledger.ran(verdict.seconds)
-        return verdict
-
-    def _digest(self, program: str) -> str:
-        """What a verdict in the journal is on: the program, and the task with its tests."""
-        digest = self._task_hash.copy()
-        digest.update(json.dumps(program).encode())
-        return digest.hexdigest()[:16]
-
-    async def _completion(self, proposal: Proposal) -> tuple[Completion, float]:
-        s = self._s
-        known = self._received_before(proposal.index)
-        if known is not None:
-            completion = Completion.model_validate(known["completion"])
-            paid = float(known["cost"])
-            held = await self._reserve(0, 0.0)
-            s.ledger.settle(held, completion.usage, cost=paid, seconds=completion.seconds)
-            self._received(proposal, completion, paid, replayed=True)
-            return completion, paid
-        size = sum(len(one.content.encode("utf-8", "surrogatepass")) for one in self._messages)
-        bound = upper_bound(size, s.sampling.max_tokens, s.price) if s.price else 0.0
-        tokens = size // _BYTES_PER_TOKEN + _TEMPLATE_TOKENS + s.sampling.max_tokens
-        held = await self._reserve(tokens, bound)
-        booked = False
-        try:
-            self._record("asked", {"index": proposal.index})
-            answers = await s.model.complete(self._request(proposal))
-            if not answers:
-                raise ModelUnavailableError(f"{s.model.name} gave no answer at all")
-            completion = answers[0]
-            paid = cost(completion.usage, s.price) if s.price else 0.0
-            s.ledger.settle(held, completion.usage, cost=paid, seconds=completion.seconds)
-            booked = True
-            self._record(
-                "sample",
-                {
-                    "index": proposal.index,
-                    "prompt": self._prompt_digest,
-                    "completion": completion.model_dump(mode="json"),
-                    "cost": paid,
-                },
-            )
-        except BankExhaustedError:
-            self._record("refused", {"index": proposal.index})
-            raise
-        finally:
-            if not booked:
-                s.ledger.release(held)
-        self._received(proposal, completion, paid, replayed=False)
-        return completion, paid
-
-    async def _reserve(self, tokens: int, cost: float) -> Reservation:
-        """Sets the call's upper bound aside, once calls under way leave enough of the budget."""
-        while True:
-            try:
-                return self._s.ledger.reserve(tokens=tokens, cost=cost)
-            except BudgetHeldError:
-                await self._s.ledger.freed()
-
-    def _request(self, proposal: Proposal) -> ModelRequest:
-        sampling = self._s.sampling
-        return ModelRequest(
-            messages=self._messages,
-            task_id=self._task.id,
-            index=proposal.index,
-            temperature=proposal.temperature,
-            top_p=sampling.top_p,
-            max_tokens=sampling.max_tokens,
-            seed=sample_seed(sampling.seed, self._task.id, proposal.index),
+            completion, paid = await self._drawer.draw(proposal, work)
+            product = kind_of(proposal.kind).read(proposal, completion, self._known)
+        verdict = await self._verdict(proposal.index, product.program, product.piece)
+        candidate = Candidate(
+            proposal.index,
+            product.program,
+            completion,
+            paid,
+            verdict,
+            kind=proposal.kind,
+            parent=proposal.parent,
         )
+        return _Done(candidate, whole=product.piece is None)
 
-    def _received(
-        self, proposal: Proposal, completion: Completion, paid: float, *, replayed: bool
-    ) -> None:
-        self._s.listener(
-            events.SampleReceived(
-                self._task.id,
-                proposal.index,
-                completion.usage,
-                paid,
-                completion.seconds,
-                replayed,
-            )
-        )
-
-    def _received_before(self, index: int) -> dict[str, Any] | None:
-        """The journal's record of a sample, if it answers what would be asked today."""
-        journal = self._s.journal
-        known = journal.get("sample", self._task.id, index) if journal is not None else None
-        return known if known is not None and known["prompt"] == self._prompt_digest else None
+    async def _verdict(self, index: int, program: str, piece: Piece | None) -> Verdict:
+        if piece is None:
+            return await self._judging.judge(index, self._task, program)
+        verdict = piece.verdict
+        if verdict is None:
+            verdict = await self._judging.judge(index, piece.task or self._task, program)
+        return PieceVerdict(left=piece.left, **verdict.model_dump())
 
     async def _confirm(self, candidate: Candidate) -> Candidate:
         """Judges a passing candidate again, in a fresh sandbox with another hash seed."""
-        verdict = await self._judge(candidate.index, candidate.program, fresh=True)
+        verdict = await self._judging.judge(
+            candidate.index, self._task, candidate.program, fresh=True
+        )
         if verdict.passed:
             return replace(candidate, confirmed=verdict.isolation)
         self._report(
@@ -386,7 +299,7 @@ class _Search:
         data, journal = incident.record(), self._s.journal
         known = journal.get("incident", incident.task_id, incident.index) if journal else None
         if known != {"task": incident.task_id, **data}:
-            self._record("incident", data)
+            self._drawer.record("incident", data)
         self._result.incidents.append(incident)
         self._s.listener(incident)
 
@@ -409,23 +322,27 @@ class _Search:
         """The best that was seen, but for those whose two verdicts disagree."""
         fallen = {one.index for one in self._result.incidents}
         standing = tuple(one for one in self._state.seen if one.index not in fallen)
-        return SearchState(seen=standing).best
-
-    def _record(self, kind: str, data: dict[str, Any]) -> None:
-        if self._s.journal is not None:
-            self._s.journal.append(kind, {"task": self._task.id, **data})
+        return self._state.model_copy(update={"seen": standing}).best
 
 
-def sample_seed(seed: int, task_id: str, index: int) -> int:
-    """The seed of one sample: the same for the same run's seed, task and index."""
-    digest = hashlib.sha256(f"{seed}/{task_id}/{index}".encode()).digest()
-    return int.from_bytes(digest[:4], "big") & 0x7FFFFFFF
+def _unasked(program: str) -> Completion:
+    """What stands for an answer where no model was asked."""
+    return Completion(text=program, usage=Usage(), finish="stop", model="", seconds=0.0)
 
 
-def chat_digest(messages: Sequence[Message]) -> str:
-    """A hash of what a model is asked."""
-    text = json.dumps([message.model_dump() for message in messages])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _nothing(proposal: Proposal, why: str) -> _Done:
+    """What is told of a proposal of which nothing came."""
+    verdict = PieceVerdict(outcome=Outcome.ERROR, reward=0.0, detail=why)
+    candidate = Candidate(
+        proposal.index,
+        "",
+        _unasked(""),
+        0.0,
+        verdict,
+        kind=proposal.kind,
+        parent=proposal.parent,
+    )
+    return _Done(candidate, whole=False)
 
 
 def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:

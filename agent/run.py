@@ -25,7 +25,15 @@ from sandbox.base import Sandbox
 LAST = "last"
 _MANIFEST = "manifest.json"
 _PACKAGES = ("regreen", "docker", "openai", "hypothesis", "pytest", "tree-sitter", "xllamacpp")
-_DECIDE_SAMPLES = ("model", "strategy", "temperature", "top_p", "max_tokens", "seed")
+_DECIDE_SAMPLES = (
+    "model",
+    "strategy",
+    "strategy_options",
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "seed",
+)
 """Settings that a resumed run has to share with the one it goes on with."""
 
 

@@ -10,11 +10,12 @@ from typing import Any
 from agent import events
 from agent.budget import Ledger
 from agent.confirming import open_second
+from agent.drawing import Sampling
 from agent.journal import Journal
 from agent.llm.base import Model
 from agent.llm.prices import Price, price_of, require_price
 from agent.llm.registry import Progress, create_model
-from agent.loop import Confirm, Sampling, Searcher
+from agent.loop import Confirm, Searcher
 from agent.search.base import Strategy, StrategyOptions
 from agent.search.registry import create_strategy
 from agent.settings import Settings
@@ -120,9 +121,14 @@ def make_strategy(settings: Settings) -> Strategy[Any]:
 
     Raises:
         UnknownStrategyError: there is none of that name.
+        StrategyOptionError: it doesn't take one of the options.
     """
     options = StrategyOptions(
-        n=settings.n, temperature=settings.temperature, exhaustive=settings.exhaustive
+        n=settings.n,
+        temperature=settings.temperature,
+        exhaustive=settings.exhaustive,
+        seed=settings.seed,
+        own=settings.strategy_options,
     )
     return create_strategy(settings.strategy, options)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -23,7 +24,7 @@ from sandbox.jobs import Isolation, Limits
 
 _DEPTH = 8
 """Folders above the current one in which a pyproject.toml is looked for."""
-_FLAGS = {"n": "--samples-per-task"}
+_FLAGS = {"n": "--samples-per-task", "strategy_options": "--option"}
 """Flags that are not called as their setting."""
 
 
@@ -40,6 +41,7 @@ class Settings(BaseSettings):
         api_key: for the model; the provider's own variable is used if this isn't set.
         model_timeout: seconds for one answer of the model.
         strategy: name of the search algorithm.
+        strategy_options: the algorithm's own options by name; on the command line `name=value`.
         n: samples a task at the most.
         temperature: of sampling.
         top_p: nucleus mass of sampling.
@@ -81,6 +83,7 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = None
     model_timeout: float = Field(default=300.0, gt=0)
     strategy: str = "best-of-n"
+    strategy_options: dict[str, bool | int | float | str] = Field(default_factory=dict)
     n: int = Field(default=10, ge=1)
     temperature: float = Field(default=0.8, ge=0, le=5)
     top_p: float = Field(default=0.95, gt=0, le=1)
@@ -113,6 +116,17 @@ class Settings(BaseSettings):
     max_sandbox_seconds: float | None = Field(default=None, gt=0)
     runs: Path | None = None
     prices: dict[str, Price] = Field(default_factory=dict)
+
+    @field_validator("strategy_options", mode="before")
+    @classmethod
+    def _read_options(cls, given: Any) -> Any:
+        """Takes `name=value` words as well, with numbers and true or false as what they are."""
+        if not isinstance(given, list | tuple):
+            return given
+        named = [str(word).partition("=") for word in given]
+        if not all(name.strip() and mark for name, mark, _ in named):
+            raise ValueError("give name=value")
+        return {name.strip(): _scalar(value.strip()) for name, _, value in named}
 
     @classmethod
     def settings_customise_sources(
@@ -156,6 +170,15 @@ class Settings(BaseSettings):
         if self.concurrency is not None:
             return self.concurrency
         return 1 if self.model.startswith("local/") else 4
+
+
+def _scalar(text: str) -> bool | int | float | str:
+    """A number or a truth value where the text is one; else the text."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, bool | int | float) else text
 
 
 Origin = Literal["flag", "environment", "pyproject.toml", "default"]

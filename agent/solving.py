@@ -12,7 +12,7 @@ from agent.incidents import Incident
 from agent.journal import Journal
 from agent.llm.base import Model
 from agent.llm.prices import Price
-from agent.loop import SearchResult
+from agent.results import SearchResult
 from agent.session import Bench, make_searcher, open_bench, open_model
 from agent.settings import Settings
 from tasks.model import Task
@@ -32,6 +32,7 @@ class Solution(BaseModel):
         program: the chosen program; empty if nothing was drawn, or nothing but incidents.
         verdict: on it, `None` if there is none.
         samples: completions drawn.
+        duplicates: candidates that repeated an earlier one and were not run again.
         tokens_in: of all samples.
         tokens_out: of all samples.
         tokens_estimated: whether some token counts are estimates.
@@ -54,6 +55,7 @@ class Solution(BaseModel):
     program: str
     verdict: Verdict | None
     samples: int
+    duplicates: int
     tokens_in: int
     tokens_out: int
     tokens_estimated: bool
@@ -118,6 +120,7 @@ def _solution(
         program=chosen.program if chosen else "",
         verdict=chosen.verdict if chosen else None,
         samples=spent.samples,
+        duplicates=result.duplicates,
         tokens_in=spent.tokens_in,
         tokens_out=spent.tokens_out,
         tokens_estimated=spent.estimated,

@@ -24,6 +24,7 @@ RUN = sorted(
     [
         ROOT / "docs" / "python.md",
         ROOT / "docs" / "repositories.md",
+        ROOT / "docs" / "search.md",
         *ROOT.glob("docs/extending/*.md"),
     ]
 )
@@ -124,6 +125,7 @@ def lay_out(page: Path, folder: Path) -> str:
             installed.mkdir(exist_ok=True)
             (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: reader\nVersion: 1\n")
             points = configparser.ConfigParser(delimiters=("=",))
+            points.read(installed / "entry_points.txt")  # of an earlier block of the page
             points.read_dict(groups)
             with open(installed / "entry_points.txt", "w") as file:
                 points.write(file)

@@ -118,6 +118,8 @@ def _print(report: EvalReport, folder: str, *, as_json: bool) -> None:
     print(f"  oracle (any drawn is right)   {report.oracle:.1%}")
     few, many = report.mean_samples_interval
     print(f"  samples a task                {report.mean_samples:.2f}  [{few:.2f}, {many:.2f}]")
+    if report.duplicates:
+        print(f"  duplicates                    {report.duplicates} drawn again, not run again")
     about = "about " if report.tokens_estimated else ""
     money = "unknown, no price" if report.cost is None else f"${report.cost:.4f}"
     print(f"  tokens {about}{report.tokens_in} in, {report.tokens_out} out; cost {money}")

@@ -21,7 +21,7 @@ from agent.evaluation import ProtocolError
 from agent.journal import JournalError
 from agent.llm.base import ModelConfigError, ModelError
 from agent.run import RunError, RunFolderError
-from agent.search.registry import UnknownStrategyError
+from agent.search.options import StrategyError
 from agent.settings import SettingsError
 from agent.solving import NoTestsError
 from agent.verification import SamplesError
@@ -57,7 +57,7 @@ _CODES: tuple[tuple[type[Exception], Exit], ...] = (
     (NoTestsError, Exit.USAGE),
     (RunFolderError, Exit.INFRASTRUCTURE),
     (RunError, Exit.USAGE),
-    (UnknownStrategyError, Exit.USAGE),
+    (StrategyError, Exit.USAGE),
     (UnknownSandboxError, Exit.USAGE),
     (UnknownRuntimeError, Exit.USAGE),
     (ModelConfigError, Exit.USAGE),

@@ -41,6 +41,7 @@ SEARCH_FLAGS: Mapping[str, Any] = {
     "max_tokens": options.MaxTokens,
     "model_timeout": options.ModelTimeout,
     "strategy": options.Strategy,
+    "strategy_options": options.StrategyOption,
     "n": options.Samples,
     "exhaustive": options.Exhaustive,
     "concurrency": options.Concurrency,
@@ -66,6 +67,8 @@ def with_settings(flags: Mapping[str, Any]) -> Callable[[Callable[..., int]], Ca
         @functools.wraps(command)
         def called(**words: Any) -> int:
             given = {name: words.pop(name) for name in flags}
+            # an option that may be repeated and was not given comes as an empty list
+            given = {name: value for name, value in given.items() if value != []}
             settings = load_settings(given)
             check_words(settings)
             return command(settings=settings, **words)

@@ -41,6 +41,15 @@ ModelTimeout = Annotated[
 Strategy = Annotated[
     str | None, typer.Option("--strategy", help="Search algorithm.", rich_help_panel=_SEARCH)
 ]
+StrategyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        help="The strategy's own, as name=value; may be repeated.",
+        metavar="NAME=VALUE",
+        rich_help_panel=_SEARCH,
+    ),
+]
 Samples = Annotated[
     int | None,
     typer.Option("--samples-per-task", "-n", help="Samples at the most.", rich_help_panel=_SEARCH),

@@ -102,8 +102,9 @@ class Show:
             right = sum(test.outcome == "passed" for test in counted)
             tests = f", {right}/{len(counted)} tests" if counted else ""
             if self._progress is not None and self._total is None:
+                kind = "" if event.kind == "sample" else f" ({event.kind})"
                 self._console.print(
-                    f"  sample {event.index + 1}: {verdict.outcome}{tests}"
+                    f"  sample {event.index + 1}{kind}: {verdict.outcome}{tests}"
                     + (f" — {short(verdict.detail)}" if verdict.detail else "")
                 )
         elif isinstance(event, events.Incident):
@@ -169,8 +170,9 @@ class Show:
             self.say(f"  {verdict.outcome}: {short(verdict.detail)}")
         about = "about " if solution.tokens_estimated else ""
         money = "unknown, no price" if solution.cost is None else f"${solution.cost:.4f}"
+        again = f" ({solution.duplicates} drawn again)" if solution.duplicates else ""
         self.say(
-            f"  samples {solution.samples}, tokens {about}{solution.tokens_in} in "
+            f"  samples {solution.samples}{again}, tokens {about}{solution.tokens_in} in "
             f"{solution.tokens_out} out, cost {money}, model {solution.seconds:.1f} s"
             f" ({_stop(solution)})"
         )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import sys
+from importlib import import_module
 
 from agent.llm.base import Message
 from tasks.model import PublicTask, PytestTests, StdioTests
 
 _TESTS_CHARS = 6_000
 _CASES_SHOWN = 4
+_DECIDE_PROMPTS = (__name__, "agent.llm.proposal_prompts", "agent.search.feedback")
 
 
 def task_prompt(task: PublicTask) -> tuple[Message, ...]:
@@ -78,4 +79,7 @@ def _block(language: str, text: str) -> str:
 
 def prompts_hash() -> str:
     """A hash of all that decides what is asked, for manifests."""
-    return hashlib.sha256(inspect.getsource(sys.modules[__name__]).encode()).hexdigest()[:16]
+    digest = hashlib.sha256()
+    for name in _DECIDE_PROMPTS:
+        digest.update(inspect.getsource(import_module(name)).encode())
+    return digest.hexdigest()[:16]

@@ -7,7 +7,11 @@ pays, cancels, records and resumes is the loop's business. The shape follows tre
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, TypeVar
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,6 +24,11 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+OptionValue = bool | int | float | str
+
+
 class StrategyOptions(_Frozen):
     """What a user can set of any strategy; each takes what concerns it.
 
@@ -27,35 +36,90 @@ class StrategyOptions(_Frozen):
         n: samples at the most.
         temperature: sampling temperature.
         exhaustive: go on after a verified pass, to measure.
+        seed: of what a strategy draws by lot.
+        own: options of the one strategy, by name; see `agent.search.options`.
     """
 
     n: int = Field(default=10, ge=1)
     temperature: float = Field(default=0.8, ge=0)
     exhaustive: bool = False
+    seed: int = 0
+    own: Mapping[str, OptionValue] = Field(default_factory=dict)
 
 
 class Proposal(_Frozen):
-    """One piece of work: a completion to draw.
+    """One piece of work: one completion to draw, or one edit that asks no model.
+
+    What is asked for is decided by the kind (`agent.proposals`), which looks up the texts and
+    programs of the proposals that this one names. Only such may be named as have been told.
 
     Attributes:
         index: the sample's number within its task, from 0, never used twice.
-        kind: what to ask for; a fresh sample of the whole program.
+        kind: what to ask for, by its name in the registry; a fresh sample of the whole program.
         temperature: sampling temperature.
+        parent: the proposal that this one goes on from: what is repaired, coded or completed.
+        uses: further proposals whose outcome it needs.
+        step: which part of a program is meant, for kinds that write parts; for edits, which edit.
+        group: which of a strategy's independent groups or rounds it belongs to.
+        free: asks no model, so it isn't counted among the samples.
     """
 
     index: int
-    kind: Literal["sample"] = "sample"
+    kind: str = "sample"
     temperature: float = 0.8
+    parent: int | None = None
+    uses: tuple[int, ...] = ()
+    step: int = 0
+    group: int = 0
+    free: bool = False
+
+
+class PieceVerdict(Verdict):
+    """The verdict on what is no whole program yet: a plan, a helper, a program with gaps.
+
+    Its outcome and reward are the piece's own. It never counts as a pass of the task, and a piece
+    is never returned.
+
+    Attributes:
+        left: pieces that have to be written after this one.
+    """
+
+    left: int = 0
+
+    @property
+    def passed(self) -> bool:
+        """Never: the task's tests want a whole program."""
+        return False
 
 
 class Seen(_Frozen):
-    """What a strategy remembers of a candidate it was told of."""
+    """What a strategy remembers of a proposal it was told of.
+
+    Attributes:
+        index: of the proposal, as are kind, parent, uses, step and group.
+        passed: whether it is a whole program that passed every visible test.
+        reward: partial pass rate, of a piece by its own tests.
+        runs: whether it at least got as far as being asked something.
+        whole: whether it is a whole program, which could be returned.
+        good: whether all went well, for a piece by its own tests.
+        left: pieces that have to be written after this one.
+        behaviour: a digest of what the tests saw it do; two programs of the same behaviour
+            differ at most in what no visible test looks at.
+    """
 
     index: int
     passed: bool
     reward: float
     runs: bool
-    """Whether it at least got as far as being asked something."""
+    kind: str = "sample"
+    parent: int | None = None
+    uses: tuple[int, ...] = ()
+    step: int = 0
+    group: int = 0
+    whole: bool = True
+    good: bool = False
+    left: int = 0
+    behaviour: str = ""
 
 
 class SearchState(_Frozen):
@@ -69,16 +133,23 @@ class SearchState(_Frozen):
     @property
     def best(self) -> Seen | None:
         """The candidate to return: passed before reward before running before the first."""
-        if not self.seen:
+        whole = [one for one in self.seen if one.whole]
+        if not whole:
             return None
-        return max(self.seen, key=lambda one: (one.passed, one.reward, one.runs, -one.index))
+        return max(whole, key=lambda one: (one.passed, one.reward, one.runs, -one.index))
 
 
 State = TypeVar("State", bound=SearchState)
 
 
 class Strategy(Protocol[State]):
-    """A search algorithm."""
+    """A search algorithm.
+
+    The loop asks until nothing more is proposed, tells the next verdict, asks again, and so on,
+    however many proposals are really being worked on at a time. So what a strategy proposes is a
+    function of the verdicts alone, and a run can be resumed with another concurrency. How far it
+    proposes ahead of the verdicts is a strategy's own decision.
+    """
 
     @property
     def name(self) -> str:
@@ -105,10 +176,40 @@ class Strategy(Protocol[State]):
 def seen(proposal: Proposal, verdict: Verdict) -> Seen:
     """What to remember of one verdict."""
     imported = all(test.name != "import" for test in verdict.tests)
+    piece = isinstance(verdict, PieceVerdict)
     return Seen(
         index=proposal.index,
         passed=verdict.passed,
         reward=verdict.reward,
         # without a test in the verdict, only a failed run says that there was one
         runs=imported and (bool(verdict.tests) or verdict.outcome is Outcome.FAILED),
+        kind=proposal.kind,
+        parent=proposal.parent,
+        uses=proposal.uses,
+        step=proposal.step,
+        group=proposal.group,
+        whole=not piece,
+        good=verdict.outcome is Outcome.PASSED,
+        left=verdict.left if isinstance(verdict, PieceVerdict) else 0,
+        behaviour=behaviour(verdict),
     )
+
+
+def behaviour(verdict: Verdict) -> str:
+    """A digest of what the tests saw: each outcome with what was got, or what ended the run.
+
+    Only the first line of a detail counts: below it stand the program's own lines, and two
+    programs may raise the same error in different places.
+    """
+    told = [(test.name, test.outcome, _first_line(test.detail)) for test in verdict.tests]
+    text = json.dumps(told or [verdict.outcome, _first_line(verdict.detail)])
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def without_addresses(text: str) -> str:
+    """A text without addresses of objects, which differ from run to run."""
+    return _ADDRESS.sub("", text)
+
+
+def _first_line(text: str) -> str:
+    return without_addresses(text.split("\n", 1)[0])

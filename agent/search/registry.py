@@ -8,19 +8,24 @@ from importlib.metadata import entry_points
 from typing import Any, cast
 
 from agent.search.base import Strategy, StrategyOptions
+from agent.search.options import UnknownStrategyError as UnknownStrategyError
 
 ENTRY_POINT_GROUP = "regreen.strategies"
-
-
-class UnknownStrategyError(Exception):
-    """No strategy of that name; the message lists the known ones."""
 
 
 StrategyBuilder = Callable[[StrategyOptions], Strategy[Any]]
 
 _BUILT_IN = {
+    "beam": "agent.search.beam:build",
     "best-of-n": "agent.search.best_of_n:build",
+    "decompose": "agent.search.decompose:build",
+    "dvts": "agent.search.dvts:build",
     "greedy": "agent.search.greedy:build",
+    "grow": "agent.search.grow:build",
+    "majority": "agent.search.majority:build",
+    "mcts": "agent.search.mcts:build",
+    "plan": "agent.search.plan:build",
+    "thompson": "agent.search.thompson:build",
 }
 
 
@@ -35,6 +40,7 @@ def create_strategy(name: str, options: StrategyOptions) -> Strategy[Any]:
 
     Raises:
         UnknownStrategyError: there is none.
+        StrategyOptionError: it doesn't take one of the options.
     """
     if name in _BUILT_IN:
         module, _, attribute = _BUILT_IN[name].partition(":")

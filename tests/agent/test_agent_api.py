@@ -18,6 +18,8 @@ from agent import asolve, evaluate, events, solve
 from agent.evaluation import ProtocolError
 from agent.journal import Journal
 from agent.llm.base import ModelConfigError
+from agent.run import RunError
+from agent.search.options import StrategyOptionError
 from agent.settings import SettingsError
 from agent.solving import NoTestsError
 from tasks import PublicTask, Task
@@ -186,3 +188,46 @@ def test_evaluation_that_was_killed_goes_on_where_it_was(folder: Path, tmp_path:
     received = [one["data"] for one in journal_now if one["kind"] == "sample"]
     journal_now.close()
     assert len({(one["task"], one["index"]) for one in received}) == len(received) == 8
+
+
+def test_strategies_with_options_of_their_own(folder: Path) -> None:
+    almost = "def f(x):\n    return x + 1 if x == 1 else 0\n"
+    settings = bank(folder, {"two": [WRONG, WRONG, almost, RIGHT, RIGHT, RIGHT]})
+    kinds: list[str] = []
+
+    def note(event: events.Event) -> None:
+        if isinstance(event, events.VerdictReached):
+            kinds.append(event.kind)
+
+    solution = solve(
+        folder / "two",
+        strategy="beam",
+        strategy_options={"width": 1, "expand": 3},
+        n=6,
+        listener=note,
+        **settings,
+    )
+    assert solution.solved
+    assert kinds == ["sample", "sample", "sample", "repair"]
+    assert solution.duplicates == 1
+    assert 4 <= solution.samples <= 6  # siblings of the winner may have been drawn already
+    with pytest.raises(StrategyOptionError, match="no option 'height'"):
+        solve(folder / "two", strategy="beam", strategy_options={"height": 1}, **settings)
+
+
+def test_a_run_with_other_options_is_another_run(folder: Path) -> None:
+    settings = bank(folder, {"one": [WRONG] * 9, "two": [WRONG] * 9}) | {"strategy": "beam"}
+    first = evaluate(folder, strategy_options={"width": 1}, **settings)
+    again = evaluate(folder, strategy_options={"width": 1}, resume=first.run, **settings)
+    assert again.replayed > 0
+    with pytest.raises(RunError, match="strategy_options differ"):
+        evaluate(folder, strategy_options={"width": 2}, resume=first.run, **settings)
+
+
+def test_pass_at_k_is_for_independent_samples_only(folder: Path) -> None:
+    settings = bank(folder, {"one": [WRONG] * 9, "two": [WRONG, RIGHT] * 4})
+    fresh = evaluate(folder, n=8, exhaustive=True, **settings)
+    assert "8" in fresh.pass_at_k
+    assert fresh.duplicates == 7 + 6
+    repaired = evaluate(folder, n=8, exhaustive=True, strategy="beam", **settings)
+    assert repaired.pass_at_k == {}

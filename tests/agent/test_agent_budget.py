@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from agent.budget import Budget, BudgetExhaustedError, BudgetHeldError, Ledger, Reservation
+from agent.drawing import Sampling
 from agent.llm.base import ModelRequest, Usage
 from agent.llm.prices import Price
 from agent.llm.prompts import task_prompt
-from agent.loop import Sampling, Searcher
+from agent.loop import Searcher
 from tasks.model import PublicTask
 
 WRONG = "def f(x):\n    return None\n"
@@ -178,7 +179,7 @@ async def test_no_call_begins_after_the_wall_time_is_over(
 async def test_budget_of_sandbox_time_ends_the_search(
     searcher: MakeSearcher, task: PublicTask, scripted: Scripted
 ) -> None:
-    model = scripted(lambda request: f"import time\ntime.sleep(0.06)\n{WRONG}# {request.index}\n")
+    model = scripted(lambda request: f"import time\ntime.sleep(0.06)\n{WRONG}N = {request.index}\n")
     ledger = Ledger(Budget(sandbox_seconds=0.1))
     result = await searcher(model, concurrency=1, ledger=ledger).search(task)
     assert len(model.requests) == 2

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.journal import Journal, JournalError
+from agent.search.registry import strategy_names
 
 KILLS = 20
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -273,10 +274,10 @@ def test_full_disk_is_one_error_and_what_was_received_is_kept(small_disk: Path, 
     journal.close()
 
 
-def killed_run(folder: Path, kills: int, seed: int) -> dict[str, Any]:
+def killed_run(folder: Path, kills: int, seed: int, strategy: str) -> dict[str, Any]:
     script = Path(__file__).with_name("killed.py")
     done = subprocess.run(
-        [sys.executable, str(script), str(folder), str(kills), str(seed)],
+        [sys.executable, str(script), str(folder), str(kills), str(seed), strategy],
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
         text=True,
@@ -288,11 +289,15 @@ def killed_run(folder: Path, kills: int, seed: int) -> dict[str, Any]:
     return result
 
 
-def test_run_that_is_killed_again_and_again_ends_as_one_that_is_not(tmp_path: Path) -> None:
-    plain = killed_run(tmp_path / "plain", 0, 0)
-    often = killed_run(tmp_path / "often", KILLS, 1)
+@pytest.mark.parametrize("strategy", sorted(set(strategy_names()) - {"greedy"}))
+def test_run_that_is_killed_again_and_again_ends_as_one_that_is_not(
+    tmp_path: Path, strategy: str
+) -> None:
+    kills = KILLS if strategy == "best-of-n" else KILLS // 4
+    plain = killed_run(tmp_path / "plain", 0, 0, strategy)
+    often = killed_run(tmp_path / "often", kills, 1, strategy)
     assert often["chosen"] == plain["chosen"]
-    assert often["killed"] >= KILLS // 4
+    assert often["killed"] >= kills // 4
     journal = Journal(tmp_path / "often")
     kinds = [(one["kind"], one["data"]["task"], one["data"]["index"]) for one in journal]
     journal.close()

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent import events
+from agent.drawing import sample_seed
 from agent.incidents import Incident
 from agent.journal import Journal
 from agent.llm.base import (
@@ -27,7 +28,7 @@ from agent.llm.base import (
     Usage,
 )
 from agent.llm.replay import ReplayModel
-from agent.loop import Confirm, Searcher, SearchResult, sample_seed
+from agent.loop import Confirm, Searcher, SearchResult
 from agent.search.base import StrategyOptions
 from agent.search.registry import create_strategy
 from sandbox.base import Sandbox

@@ -81,6 +81,7 @@ def test_a_bad_pyproject(
         (("config", "show"), {"REGREEN_N": "0"}, "REGREEN_N: input should be greater than or"),
         (("config", "show"), {"REGREEN_PRICES": "cheap"}, "REGREEN_PRICES: JSON was expected"),
         (("solve", "examples", "-n", "0"), {}, "--samples-per-task: input should be greater"),
+        (("solve", "examples", "--option", "width"), {}, "--option: value error, give name=value"),
         (("solve", "examples", "--memory-mb", "1"), {}, "--memory-mb: input should be greater"),
     ],
 )
@@ -168,3 +169,26 @@ def test_the_document_lists_every_command_setting_and_exit_code() -> None:
         assert settings[name][1] == shown, name
     codes = {int(row[0]) for row in table("Exit codes")}
     assert codes == {int(code) for code in Exit}
+
+
+@pytest.mark.parametrize(
+    ("words", "read"),
+    [
+        (["width=3", "aggregate=last"], {"width": 3, "aggregate": "last"}),
+        ([" a = 0.5 ", "b=true", "c=x=y", "d="], {"a": 0.5, "b": True, "c": "x=y", "d": ""}),
+        ({"width": 3}, {"width": 3}),
+        ([], {}),
+    ],
+)
+def test_options_of_a_strategy_are_words_or_a_table(words: Any, read: dict[str, Any]) -> None:
+    settings = load_settings({"strategy_options": words})
+    assert settings.strategy_options == read
+    assert [type(one) for one in settings.strategy_options.values()] == [
+        type(one) for one in read.values()
+    ]
+
+
+@pytest.mark.parametrize("words", [["=3"], ["width"], ["width=1", ""]])
+def test_words_that_are_no_options(words: list[str]) -> None:
+    with pytest.raises(SettingsError, match=r"--option: value error, give name=value"):
+        load_settings({"strategy_options": words})

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from agent.loop import sample_seed
+from agent.drawing import sample_seed
 
 Run = Any
 TASKS = [f"add/{k}" for k in range(1, 7)]

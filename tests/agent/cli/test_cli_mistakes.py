@@ -36,7 +36,19 @@ RIGHT = "def f(n):\n    return n + 1\n"
         (("solve", "add_one", "-m", "replay/gone.jsonl"), "there is no file gone.jsonl"),
         (("solve", "add_one", "-m", "openai/x"), "no key; set OPENAI_API_KEY"),
         (("solve", "add_one", "-m", "openai/x", "--base-url", "x"), "is no address; write http"),
-        (("solve", "add_one", "--strategy", "luck"), "known are best-of-n, greedy"),
+        (("solve", "add_one", "--strategy", "luck"), "known are beam, best-of-n, decompose"),
+        (
+            ("solve", "add_one", "--strategy", "beam", "--option", "widht=3"),
+            "strategy beam has no option 'widht': its options are",
+        ),
+        (
+            ("solve", "add_one", "--strategy", "beam", "--option", "width=0"),
+            "option width of strategy beam: input should be greater than or equal to 1 (given: 0)",
+        ),
+        (
+            ("solve", "add_one", "--strategy", "mcts", "--option", "edits=2"),
+            "unknown kind of proposal 'edit'",
+        ),
         (("eval", "add_one", "--sandbox", "box"), "known are auto, docker, local"),
         (("verify", "add_one", "--solution", "x", "--sandbox", "box"), "known are auto, docker"),
         (("solve", "add_one", "-m", "openai/x", "--max-cost", "1"), "openai/x"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.search.base import Proposal, SearchState, StrategyOptions
+from agent.search.base import Proposal, SearchState, StrategyOptions, behaviour
 from agent.search.best_of_n import BestOfN
 from agent.search.registry import UnknownStrategyError, create_strategy, strategy_names
 from sandbox.outcome import Outcome
@@ -96,6 +96,25 @@ def test_registry() -> None:
     greedy: Any = create_strategy("greedy", StrategyOptions(n=3, temperature=0.9))
     assert (greedy.n, greedy.temperature, greedy.name) == (1, 0.0, "greedy")
     with pytest.raises(
-        UnknownStrategyError, match=r"unknown strategy 'bestofn'.*best-of-n, greedy"
+        UnknownStrategyError, match=r"unknown strategy 'bestofn': known are beam, best-of-n, .*"
     ):
         create_strategy("bestofn", StrategyOptions())
+
+
+def test_behaviour_is_what_the_tests_saw_and_no_more() -> None:
+    def told(detail: str, outcome: Outcome = Outcome.FAILED, name: str = "f(1)") -> Verdict:
+        return Verdict(
+            outcome=outcome,
+            reward=0.0,
+            tests=(TestResult(name=name, outcome=outcome, detail=detail),),
+        )
+
+    one = behaviour(told("got 1, expected 2"))
+    assert one == behaviour(told("got 1, expected 2\n  line 7, in f: return 1"))
+    assert one != behaviour(told("got 3, expected 2"))
+    assert one != behaviour(told("got 1, expected 2", name="f(2)"))
+    assert one != behaviour(told("got 1, expected 2", Outcome.ERROR))
+    addresses = [f"got <object object at {number:#x}>, expected 2" for number in (4711, 815)]
+    assert behaviour(told(addresses[0])) == behaviour(told(addresses[1]))
+    rejected = [Verdict(outcome=Outcome.SYNTAX, reward=0.0, detail=text) for text in ("a", "b")]
+    assert behaviour(rejected[0]) != behaviour(rejected[1])

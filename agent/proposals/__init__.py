@@ -1,0 +1,1 @@
+"""What a proposal asks for, by its kind: one small file a kind, all behind one protocol."""

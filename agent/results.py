@@ -1,0 +1,69 @@
+"""What a search hands back: the candidates that it saw, and the one that it chose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from agent.incidents import Incident
+from agent.llm.base import Completion
+from verifiers.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One complete program, with its cost and its origin.
+
+    Attributes:
+        index: of its proposal.
+        program: complete source.
+        completion: that it was read from; empty if no model was asked.
+        cost: dollars.
+        verdict: by the tests that the search may see.
+        confirmed: the level at which it passed a second time; empty if it did not, or was not
+            asked to.
+        kind: of its proposal: `sample`, `repair`, ...
+        parent: the proposal that it goes on from.
+    """
+
+    index: int
+    program: str
+    completion: Completion
+    cost: float
+    verdict: Verdict
+    confirmed: str = ""
+    kind: str = "sample"
+    parent: int | None = None
+
+
+@dataclass(slots=True)
+class SearchResult:
+    """What a search found.
+
+    Attributes:
+        task_id: of the task.
+        chosen: the candidate to return, `None` if nothing was drawn, or nothing stood up to the
+            second verdict.
+        candidates: all that were settled, in the order of their indices.
+        pieces: plans, helpers and partial programs that were settled besides, and proposals of
+            which nothing came.
+        duplicates: candidates that are an earlier one over again, but for comments and layout;
+            they were paid for, and not run again.
+        stopped: why it ended: `verified`, `drawn`, `bank`, `budget`, `prompt` (too long),
+            or `tests` (they can't be run).
+        detail: a sentence for the last three.
+        incidents: disagreements between two verdicts on the same program.
+    """
+
+    task_id: str
+    chosen: Candidate | None = None
+    candidates: list[Candidate] = field(default_factory=list)
+    pieces: int = 0
+    duplicates: int = 0
+    stopped: str = "drawn"
+    detail: str = ""
+    incidents: list[Incident] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the chosen candidate passed every test that the search could see."""
+        return self.chosen is not None and self.chosen.verdict.passed
