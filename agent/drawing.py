@@ -143,11 +143,11 @@ class Drawer:
         return ModelRequest(
             messages=ask.messages,
             task_id=self.task_id,
-            index=proposal.index,
+            index=proposal.number,
             temperature=proposal.temperature,
             top_p=self.sampling.top_p,
             max_tokens=self.sampling.max_tokens,
-            seed=sample_seed(self.sampling.seed, self.task_id, proposal.index),
+            seed=sample_seed(self.sampling.seed, self.task_id, proposal.number),
         )
 
     def _received(

@@ -252,6 +252,7 @@ class _Search:
         if work is None:
             return _nothing(proposal, "there is nothing to do")
         if isinstance(work, Made):
+            self._s.ledger.check_time()
             completion, paid = _unasked(work.program), 0.0
             product = Product(work.program)
         else:

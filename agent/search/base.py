@@ -37,6 +37,8 @@ class StrategyOptions(_Frozen):
         temperature: sampling temperature.
         exhaustive: go on after a verified pass, to measure.
         seed: of what a strategy draws by lot.
+        edits: free edits of each promising program; none where a strategy has to go on after a
+            pass, since then the independent samples are what counts.
         own: options of the one strategy, by name; see `agent.search.options`.
     """
 
@@ -44,6 +46,7 @@ class StrategyOptions(_Frozen):
     temperature: float = Field(default=0.8, ge=0)
     exhaustive: bool = False
     seed: int = 0
+    edits: int = Field(default=0, ge=0)
     own: Mapping[str, OptionValue] = Field(default_factory=dict)
 
 
@@ -62,6 +65,8 @@ class Proposal(_Frozen):
         step: which part of a program is meant, for kinds that write parts; for edits, which edit.
         group: which of a strategy's independent groups or rounds it belongs to.
         free: asks no model, so it isn't counted among the samples.
+        draw: its number among those that ask the model, if free ones stand between; a search with
+            free edits so draws the very samples that one without them draws.
     """
 
     index: int
@@ -72,6 +77,12 @@ class Proposal(_Frozen):
     step: int = 0
     group: int = 0
     free: bool = False
+    draw: int | None = None
+
+    @property
+    def number(self) -> int:
+        """Which of the model's samples it is."""
+        return self.index if self.draw is None else self.draw
 
 
 class PieceVerdict(Verdict):
