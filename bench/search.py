@@ -20,7 +20,10 @@ _HERE = Path(__file__).resolve().parent
 sys.path[:] = [str(_HERE.parent), *(part for part in sys.path if Path(part).resolve() != _HERE)]
 
 from bench import (  # noqa: E402
+    search_controller,
     search_edits,
+    search_live,
+    search_money,
     search_stopping,
     search_value,
 )
@@ -31,6 +34,9 @@ SECTIONS: Mapping[str, Callable[[SearchOptions], Section]] = {
     "stopping": search_stopping.run,
     "edits": search_edits.run,
     "value": search_value.run,
+    "controller": search_controller.run,
+    "live": search_live.run,
+    "money": search_money.run,
 }
 """Each section by its name; it runs by itself, and says what it found."""
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import anyio
 
@@ -55,7 +56,7 @@ def read_bank(asked: SearchOptions) -> list[Recorded]:
     path = asked.verdicts or _kept(asked.bank)
     if not path.is_file():
         report(f"judging {len(samples)} recorded programs, once: {path}")
-        anyio.run(_judge, samples, asked, path)
+        anyio.run(judge, samples, asked, path)
     return _join(samples, path)
 
 
@@ -71,7 +72,8 @@ def _kept(bank: Path) -> Path:
     return default_cache_path().parent / f"bench-verdicts-{digest}.jsonl"
 
 
-async def _judge(samples: list[Sample], asked: SearchOptions, path: Path) -> None:
+async def judge(samples: list[Sample], asked: SearchOptions, path: Path) -> None:
+    """Judges samples by all tests, and keeps a line of each in a file that is whole or not there."""
     tasks = list({sample.task.id: sample.task for sample in samples}.values())
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
@@ -90,12 +92,21 @@ async def _judge(samples: list[Sample], asked: SearchOptions, path: Path) -> Non
     part.replace(path)
 
 
-def _join(samples: list[Sample], path: Path) -> list[Recorded]:
+def kept_rows(samples: list[Sample], path: Path) -> list[dict[str, Any]]:
+    """The kept verdicts of samples.
+
+    Raises:
+        MissingDataError: they are those of others.
+    """
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
     if [row["task_id"] for row in rows] != [sample.task.id for sample in samples]:
         raise MissingDataError(f"{path} holds no verdicts of this bank: remove it, or name another")
+    return rows
+
+
+def _join(samples: list[Sample], path: Path) -> list[Recorded]:
     found: dict[str, list[tuple[Sample, bool, float]]] = {}
-    for sample, row in zip(samples, rows, strict=True):
+    for sample, row in zip(samples, kept_rows(samples, path), strict=True):
         judged = sample, bool(row["passed"]), float(row["reward"])
         found.setdefault(sample.task.id, []).append(judged)
     return [_recorded(ones) for ones in found.values()]

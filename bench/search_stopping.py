@@ -68,11 +68,20 @@ def run(asked: SearchOptions) -> Section:
 
 def shuffled(bank: Sequence[Recorded], count: int, seed: int) -> list[list[Order]]:
     """So many orders of each task's samples."""
-    draw = random.Random(seed)
     found: list[list[Order]] = []
-    for recorded in bank:
+    for recorded, orders in zip(bank, shuffled_places(bank, count, seed), strict=True):
         samples = list(zip(recorded.right, recorded.rewards, strict=True))
-        found.append([draw.sample(samples, len(samples)) for _ in range(count)])
+        found.append([[samples[place] for place in order] for order in orders])
+    return found
+
+
+def shuffled_places(bank: Sequence[Recorded], count: int, seed: int) -> list[list[list[int]]]:
+    """The same orders as places in the bank."""
+    draw = random.Random(seed)
+    found: list[list[list[int]]] = []
+    for recorded in bank:
+        places = range(len(recorded.right))
+        found.append([draw.sample(places, len(places)) for _ in range(count)])
     return found
 
 

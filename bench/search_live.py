@@ -1,0 +1,202 @@
+"""Every strategy on a model that really runs, at equal tokens a task, tests given.
+
+Each task of each strategy has a budget of its own in tokens, in and out together; nothing is asked that
+could exceed it. What is finished stands in a file, a line a task, and a run that was broken off
+goes on behind it; so the command can be given as often as one likes.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from agent.budget import Budget, Ledger
+from agent.drawing import Sampling
+from agent.loop import Confirm, Searcher
+from agent.run import runs_folder
+from agent.search.base import StrategyOptions
+from agent.search.registry import create_strategy, strategy_names
+from agent.session import Bench, open_bench, open_model
+from agent.statistics import wilson_interval
+from bench.search_common import SearchOptions, Section, report
+from tasks import load_suite
+from tasks.model import Task
+
+_BASE = "best-of-n"
+_WITH_EDITS = "best-of-n, free edits"
+_EDITS = 50
+_SAMPLES = 50
+_MAX_TOKENS = 200
+_ROUNDS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One strategy.
+
+    Attributes:
+        strategy: by name.
+        tasks: that were searched.
+        solved: of them.
+        interval: Wilson's 95 % interval of the share solved.
+        reward: mean of the best reward.
+        samples: completions a task.
+        tokens: in and out, a task.
+        seconds: of the sandbox, a task.
+        over_base: tasks solved more than by best-of-n, as a share, with a 95 % bootstrap interval
+            over tasks.
+    """
+
+    strategy: str
+    tasks: int
+    solved: int
+    interval: tuple[float, float]
+    reward: float
+    samples: float
+    tokens: float
+    seconds: float
+    over_base: tuple[float, float, float]
+
+
+def run(asked: SearchOptions) -> Section:
+    """The section."""
+    found = anyio.run(_measured, asked)
+    rows = compare(found, asked.seed)
+    return Section(_lines(rows, asked), [asdict(row) for row in rows])
+
+
+async def _measured(asked: SearchOptions) -> list[dict[str, Any]]:
+    suite = list(load_suite("humaneval"))
+    step = max(1, len(suite) // asked.tasks)
+    tasks = suite[::step][: asked.tasks]
+    settings = asked.settings(model=asked.model, runs=asked.runs)
+    names = asked.strategies or tuple(sorted({*strategy_names(), _WITH_EDITS}))
+    # what is compared is part of the name, so that no other run is taken for this one
+    model_name = asked.model.rpartition("/")[2]
+    folder = runs_folder(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"bench-live-{model_name}-{asked.tokens}-{asked.seed}.jsonl"
+    known = {(row["strategy"], row["task_id"]): row for row in _rows(path)}
+    report(f"{path}: {len(known)} searches are done")
+    left = [
+        (task, name) for task in tasks for name in names if (name, task.id) not in known
+    ]
+    if left:
+        async with open_model(settings) as (model, price), open_bench(settings, tasks) as bench:
+            for number, (task, name) in enumerate(left):
+                searcher = Searcher(
+                    model=model,
+                    price=price,
+                    verifier=bench.verifier,
+                    strategy=create_strategy(*_strategy(name, asked.seed)),
+                    ledger=Ledger(Budget(tokens=asked.tokens)),
+                    sampling=Sampling(max_tokens=_MAX_TOKENS, seed=asked.seed),
+                    concurrency=1,
+                    confirm=Confirm.NONE,
+                )
+                row = await _search(searcher, task, name, bench)
+                known[name, task.id] = row
+                with path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(row) + "\n")
+                report(f"{number + 1} of {len(left)}: {name}, {task.id}: {row['solved']}")
+    return [known[name, task.id] for name in names for task in tasks]
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    """What was finished before; a line that was broken off is not."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue
+    return rows
+
+
+def _strategy(name: str, seed: int) -> tuple[str, StrategyOptions]:
+    edits = _EDITS if name == _WITH_EDITS else 0
+    plain = _BASE if edits else name
+    return plain, StrategyOptions(n=_SAMPLES, seed=seed, edits=edits)
+
+
+async def _search(searcher: Searcher, task: Task, name: str, bench: Bench) -> dict[str, Any]:
+    result = await searcher.search(task.given())
+    spent = searcher.ledger.spent
+    return {
+        "strategy": name,
+        "task_id": task.id,
+        "solved": result.passed,
+        "reward": result.chosen.verdict.reward if result.chosen is not None else 0.0,
+        "samples": spent.samples,
+        "tokens": spent.tokens_in + spent.tokens_out,
+        "sandbox_seconds": spent.sandbox_seconds,
+        "stopped": result.stopped,
+        "isolation": bench.sandbox.level,
+    }
+
+
+def compare(found: Sequence[dict[str, Any]], seed: int) -> list[Row]:
+    """The strategies, best first, each against best-of-n on the same tasks."""
+    by_name: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in found:
+        by_name.setdefault(row["strategy"], {})[row["task_id"]] = row
+    base = by_name.get(_BASE, {})
+    rows: list[Row] = []
+    for name, searches in by_name.items():
+        count = len(searches)
+        solved = sum(bool(row["solved"]) for row in searches.values())
+        paired = [
+            float(bool(row["solved"])) - float(bool(base[task]["solved"]))
+            for task, row in searches.items()
+            if task in base
+        ]
+        rows.append(
+            Row(
+                name,
+                count,
+                solved,
+                wilson_interval(solved, count),
+                *(
+                    sum(float(row[key]) for row in searches.values()) / count
+                    for key in ("reward", "samples", "tokens", "sandbox_seconds")
+                ),
+                over_base=_difference(paired, seed),
+            )
+        )
+    return sorted(rows, key=lambda row: (-row.solved, -row.reward))
+
+
+def _difference(paired: Sequence[float], seed: int) -> tuple[float, float, float]:
+    if not paired:
+        return 0.0, 0.0, 0.0
+    draw = random.Random(seed)
+    size = len(paired)
+    means = sorted(sum(draw.choices(paired, k=size)) / size for _ in range(_ROUNDS))
+    low, high = means[int(0.025 * _ROUNDS)], means[int(0.975 * _ROUNDS)]
+    return sum(paired) / size, low, high
+
+
+def _lines(rows: Sequence[Row], asked: SearchOptions) -> list[str]:
+    lines = [
+        f"Strategies on {asked.model}, at most {asked.tokens} tokens a task in and out, tests given;",
+        "95 % intervals: Wilson's of the share solved, and a bootstrap of the difference in tasks",
+        "",
+        f"{'solved':>10}{'':18}{'over best-of-n':>26}{'reward':>8}{'samples':>9}{'tokens':>8}"
+        f"{'sandbox s':>11}  strategy",
+    ]
+    for row in rows:
+        low, high = row.interval
+        more, least, most = row.over_base
+        pays = "" if row.strategy == _BASE or least > 0 else "  (does not pay here)"
+        lines.append(
+            f"{row.solved:>4} of {row.tasks:<3}[{low:6.1%}, {high:6.1%}]"
+            f"{more:>+8.1%} [{least:+6.1%}, {most:+6.1%}]{row.reward:>8.2f}{row.samples:>9.1f}"
+            f"{row.tokens:>8.0f}{row.seconds:>11.2f}  {row.strategy}{pays}"
+        )
+    return lines
