@@ -77,7 +77,7 @@ def read(argv: Sequence[str] | None) -> SearchOptions:
     add("--verdicts", type=Path, help="the bank's, as `regreen verify --output` writes them")
     add("--model", default=usual.model, help="the live section's model")
     add("--tasks", type=int, default=usual.tasks, help="live: HumanEval tasks")
-    add("--tokens", type=int, default=usual.tokens, help="live: a task, in and out")
+    add("--tokens", type=int, default=usual.tokens, help="live: generated, a task")
     add("--runs", type=Path, help="live: folder of its runs")
     add("--strategies", default="", metavar="NAMES", help="live: only these")
     add("--sandbox", default=usual.sandbox, help="auto, docker, local")

@@ -26,7 +26,7 @@ class SearchOptions:
         verdicts: where the bank's verdicts by all tests are kept; `None` for a file in the cache.
         model: of the live section.
         tasks: HumanEval tasks of the live section.
-        tokens: a task, in the live section.
+        tokens: generated a task, in the live section.
         runs: folder of the live section's runs, which go on there; `None` for the usual one.
         strategies: of the live section; empty for all.
         sandbox: by name.

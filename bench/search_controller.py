@@ -132,7 +132,8 @@ async def _search(tasks: Sequence[Task], model: _Slow, bench: Bench, folder: Pat
                 concurrency=_IN_FLIGHT // _AT_A_TIME,
                 confirm=Confirm.NONE,
             )
-            told += len((await searcher.search(waiting.pop().given())).candidates)
+            result = await searcher.search(waiting.pop().given())
+            told += len(result.candidates)
 
     try:
         async with anyio.create_task_group() as group:

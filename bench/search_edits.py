@@ -197,7 +197,7 @@ class _Measure:
             one.kinds.append((change.kind, seen.passed, official))
             if seen.passed and not one.found:
                 one.found, one.kind, one.repaired = number + 1, change.kind, official
-                if not self._asked.all_edits:
+                if one.right or not self._asked.all_edits:
                     return
 
     async def _visible(self, task: Task, program: str) -> Verdict:

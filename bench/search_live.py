@@ -1,7 +1,8 @@
 """Every strategy on a model that really runs, at equal tokens a task, tests given.
 
-Each task of each strategy has a budget of its own in tokens, in and out together; nothing is asked that
-could exceed it. What is finished stands in a file, a line a task, and a run that was broken off
+Each strategy may have the model generate so many tokens for each task; the answer that would exceed
+them is cut short. Tokens in are counted and shown: the embedded server keeps what it has read, so
+they cost it little, but a server that bills them is another matter. What is finished stands in a file, a line a task, and a run that was broken off
 goes on behind it; so the command can be given as often as one likes.
 """
 
@@ -18,6 +19,7 @@ import anyio
 
 from agent.budget import Budget, Ledger
 from agent.drawing import Sampling
+from agent.llm.base import BankExhaustedError, Completion, Model, ModelRequest
 from agent.loop import Confirm, Searcher
 from agent.run import runs_folder
 from agent.search.base import StrategyOptions
@@ -29,11 +31,12 @@ from tasks import load_suite
 from tasks.model import Task
 
 _BASE = "best-of-n"
-_WITH_EDITS = "best-of-n, free edits"
+_WITH_EDITS = "best-of-n+edits"
 _EDITS = 50
 _SAMPLES = 50
 _MAX_TOKENS = 200
 _ROUNDS = 2_000
+_MEANS = ("reward", "samples", "tokens_out", "tokens_in", "sandbox_seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,8 @@ class Row:
         interval: Wilson's 95 % interval of the share solved.
         reward: mean of the best reward.
         samples: completions a task.
-        tokens: in and out, a task.
+        tokens_out: a task.
+        tokens_in: a task.
         seconds: of the sandbox, a task.
         over_base: tasks solved more than by best-of-n, as a share, with a 95 % bootstrap interval
             over tasks.
@@ -59,7 +63,8 @@ class Row:
     interval: tuple[float, float]
     reward: float
     samples: float
-    tokens: float
+    tokens_out: float
+    tokens_in: float
     seconds: float
     over_base: tuple[float, float, float]
 
@@ -71,11 +76,40 @@ def run(asked: SearchOptions) -> Section:
     return Section(_lines(rows, asked), [asdict(row) for row in rows])
 
 
+class _Measured:
+    """A model that generates so many tokens, and then no more."""
+
+    def __init__(self, model: Model, tokens: int) -> None:
+        self._model = model
+        self._left = tokens
+
+    @property
+    def name(self) -> str:
+        """The model's."""
+        return self._model.name
+
+    async def complete(self, request: ModelRequest) -> Sequence[Completion]:
+        """An answer, cut short where it would exceed what is left.
+
+        Raises:
+            BankExhaustedError: nothing is left.
+        """
+        if self._left <= 0:
+            raise BankExhaustedError("the tokens of this task are used up")
+        limit = min(request.max_tokens, self._left)
+        answers = await self._model.complete(request.model_copy(update={"max_tokens": limit}))
+        self._left -= sum(answer.usage.tokens_out for answer in answers)
+        return answers
+
+    async def aclose(self) -> None:
+        """Nothing: the model is shared."""
+
+
 async def _measured(asked: SearchOptions) -> list[dict[str, Any]]:
     suite = list(load_suite("humaneval"))
     step = max(1, len(suite) // asked.tasks)
     tasks = suite[::step][: asked.tasks]
-    settings = asked.settings(model=asked.model, runs=asked.runs)
+    settings = asked.settings(model=asked.model, runs=asked.runs, cache=False)
     names = asked.strategies or tuple(sorted({*strategy_names(), _WITH_EDITS}))
     # what is compared is part of the name, so that no other run is taken for this one
     model_name = asked.model.rpartition("/")[2]
@@ -91,11 +125,11 @@ async def _measured(asked: SearchOptions) -> list[dict[str, Any]]:
         async with open_model(settings) as (model, price), open_bench(settings, tasks) as bench:
             for number, (task, name) in enumerate(left):
                 searcher = Searcher(
-                    model=model,
+                    model=_Measured(model, asked.tokens),
                     price=price,
                     verifier=bench.verifier,
                     strategy=create_strategy(*_strategy(name, asked.seed)),
-                    ledger=Ledger(Budget(tokens=asked.tokens)),
+                    ledger=Ledger(Budget()),
                     sampling=Sampling(max_tokens=_MAX_TOKENS, seed=asked.seed),
                     concurrency=1,
                     confirm=Confirm.NONE,
@@ -134,7 +168,8 @@ async def _search(searcher: Searcher, task: Task, name: str, bench: Bench) -> di
         "solved": result.passed,
         "reward": result.chosen.verdict.reward if result.chosen is not None else 0.0,
         "samples": spent.samples,
-        "tokens": spent.tokens_in + spent.tokens_out,
+        "tokens_out": spent.tokens_out,
+        "tokens_in": spent.tokens_in,
         "sandbox_seconds": spent.sandbox_seconds,
         "stopped": result.stopped,
         "isolation": bench.sandbox.level,
@@ -164,7 +199,7 @@ def compare(found: Sequence[dict[str, Any]], seed: int) -> list[Row]:
                 wilson_interval(solved, count),
                 *(
                     sum(float(row[key]) for row in searches.values()) / count
-                    for key in ("reward", "samples", "tokens", "sandbox_seconds")
+                    for key in _MEANS
                 ),
                 over_base=_difference(paired, seed),
             )
@@ -184,10 +219,10 @@ def _difference(paired: Sequence[float], seed: int) -> tuple[float, float, float
 
 def _lines(rows: Sequence[Row], asked: SearchOptions) -> list[str]:
     lines = [
-        f"Strategies on {asked.model}, at most {asked.tokens} tokens a task in and out, tests given;",
+        f"Strategies on {asked.model}, {asked.tokens} tokens generated a task, tests given;",
         "95 % intervals: Wilson's of the share solved, and a bootstrap of the difference in tasks",
         "",
-        f"{'solved':>10}{'':18}{'over best-of-n':>26}{'reward':>8}{'samples':>9}{'tokens':>8}"
+        f"{'solved':>10}{'':18}{'over best-of-n':>26}{'reward':>8}{'samples':>9}{'out':>7}{'in':>7}"
         f"{'sandbox s':>11}  strategy",
     ]
     for row in rows:
@@ -197,6 +232,6 @@ def _lines(rows: Sequence[Row], asked: SearchOptions) -> list[str]:
         lines.append(
             f"{row.solved:>4} of {row.tasks:<3}[{low:6.1%}, {high:6.1%}]"
             f"{more:>+8.1%} [{least:+6.1%}, {most:+6.1%}]{row.reward:>8.2f}{row.samples:>9.1f}"
-            f"{row.tokens:>8.0f}{row.seconds:>11.2f}  {row.strategy}{pays}"
+            f"{row.tokens_out:>7.0f}{row.tokens_in:>7.0f}{row.seconds:>11.2f}  {row.strategy}{pays}"
         )
     return lines

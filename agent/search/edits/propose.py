@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
+from typing import cast
 
 from agent.search.edits import (
     flow,
@@ -22,7 +24,9 @@ from verifiers.syntax import canonical
 
 Family = Callable[[Source, FunctionNode], Iterator[Change]]
 
-FAMILIES: dict[str, Family] = {
+ENTRY_POINT_GROUP = "regreen.edits"
+
+_BUILT_IN: dict[str, Family] = {
     "imports": imports.changes,
     "operators": operators.changes,
     "numbers": numbers.changes,
@@ -32,10 +36,16 @@ FAMILIES: dict[str, Family] = {
     "guards": guards.changes,
     "flow": flow.changes,
 }
-"""Every family of edits; a new one is a file and a line here."""
 
 MOST = 500
 """Edits of one program at the most, however many are asked for."""
+
+
+@functools.cache
+def families() -> dict[str, Family]:
+    """Every family of edits by name; others come through the entry-point group `regreen.edits`."""
+    found = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
+    return _BUILT_IN | {name: cast(Family, point.load()) for name, point in sorted(found.items())}
 
 
 class Edits:
@@ -51,7 +61,7 @@ class Edits:
         made = [
             change
             for function in source.functions
-            for family in FAMILIES.values()
+            for family in families().values()
             for change in family(source, function)
         ]
         # sorting is stable, so equals stay in the order of families and text

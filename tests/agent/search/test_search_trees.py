@@ -371,11 +371,6 @@ def test_own_options_are_checked_at_once() -> None:
     assert (made.own.aggregate, made.own.width) == ("last", 3)
 
 
-def test_free_edits_need_a_kind_that_makes_them() -> None:
-    with pytest.raises(UnknownKindError, match=r"unknown kind of proposal 'edit': known are code"):
-        create_strategy("beam", StrategyOptions(own={"edits": 3}))
-
-
 def test_temperature_changes_evenly_from_first_to_last() -> None:
     strategy = create_strategy(
         "best-of-n", StrategyOptions(n=5, temperature=0.2, own={"temperature_end": 1.0})
