@@ -73,7 +73,7 @@ def _kept(bank: Path) -> Path:
 
 
 async def judge(samples: list[Sample], asked: SearchOptions, path: Path) -> None:
-    """Judges samples by all tests, and keeps a line of each in a file that is whole or not there."""
+    """Judges samples by all tests, and keeps a line of each in a file, whole or not at all."""
     tasks = list({sample.task.id: sample.task for sample in samples}.values())
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")

@@ -1,9 +1,10 @@
 """The controller's own cpu a candidate, with 200 candidates in flight.
 
 A bank answers in place of a model, after half a second of waiting and no work, so that as many
-samples as allowed are really under way. All else is what a run has: the loop, the ledger, a journal on
-disk, extraction, the syntax gate, twins, and the local sandbox, in which every program runs. What
-runs there are other processes; counted is the cpu time of this process alone, all of its threads.
+samples as allowed are really under way. All else is what a run has: the loop, the ledger, a
+journal on disk, extraction, the syntax gate, twins, and the local sandbox, in which every
+program runs. What runs there are other processes; counted is the cpu time of this process alone,
+all of its threads.
 """
 
 from __future__ import annotations
@@ -124,9 +125,7 @@ async def _search(tasks: Sequence[Task], model: _Slow, bench: Bench, folder: Pat
             searcher = Searcher(
                 model=model,
                 verifier=bench.verifier,
-                strategy=create_strategy(
-                    "best-of-n", StrategyOptions(n=_SAMPLES, exhaustive=True)
-                ),
+                strategy=create_strategy("best-of-n", StrategyOptions(n=_SAMPLES, exhaustive=True)),
                 ledger=Ledger(Budget()),
                 journal=journal,
                 concurrency=_IN_FLIGHT // _AT_A_TIME,

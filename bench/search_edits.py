@@ -1,17 +1,17 @@
 """The free proposer on failing programs of a bank: repaired, accepted though wrong, broken.
 
-Of the bank's programs that fail a task's official tests, those are taken that pass at least half of
-the examples in the docstring and not all of them. Their edits are tried in order on the examples
-alone; the first that passes all of them is chosen, as a search would. The official tests then say
-what it is worth:
+Of the bank's programs that fail a task's official tests, those are taken that pass at least half
+of the examples in the docstring and not all of them. Their edits are tried in order on the
+examples alone; the first that passes all of them is chosen, as a search would. The official
+tests then say what it is worth:
 
 - *repaired*: it passes them;
 - *accepted though wrong*: it passes the examples and fails the official tests, as the program did;
 - *none found*: no edit passes the examples.
 
 A search edits whatever fails an example. So a program can be *broken* that passes the official
-tests and fails an example (some examples are wrong): its chosen edit fails the official tests. Such
-programs are looked for among the bank's right ones. No model is asked.
+tests and fails an example (some examples are wrong): its chosen edit fails the official tests.
+Such programs are looked for among the bank's right ones. No model is asked.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Every strategy on a model that really runs, at equal tokens a task, tests given.
 
-Each strategy may have the model generate so many tokens for each task; the answer that would exceed
-them is cut short. Tokens in are counted and shown: the embedded server keeps what it has read, so
-they cost it little, but a server that bills them is another matter. What is finished stands in a file, a line a task, and a run that was broken off
-goes on behind it; so the command can be given as often as one likes.
+Each strategy may have the model generate so many tokens for each task; the answer that would
+exceed them is cut short. Tokens in are counted and shown: the embedded server keeps what it has
+read, so they cost it little, but a server that bills them is another matter. What is finished
+stands in a file, a line a task, and a run that was broken off goes on behind it; so the command
+can be given as often as one likes.
 """
 
 from __future__ import annotations
@@ -118,9 +119,7 @@ async def _measured(asked: SearchOptions) -> list[dict[str, Any]]:
     path = folder / f"bench-live-{model_name}-{asked.tokens}-{asked.seed}.jsonl"
     known = {(row["strategy"], row["task_id"]): row for row in _rows(path)}
     report(f"{path}: {len(known)} searches are done")
-    left = [
-        (task, name) for task in tasks for name in names if (name, task.id) not in known
-    ]
+    left = [(task, name) for task in tasks for name in names if (name, task.id) not in known]
     if left:
         async with open_model(settings) as (model, price), open_bench(settings, tasks) as bench:
             for number, (task, name) in enumerate(left):
@@ -197,10 +196,7 @@ def compare(found: Sequence[dict[str, Any]], seed: int) -> list[Row]:
                 count,
                 solved,
                 wilson_interval(solved, count),
-                *(
-                    sum(float(row[key]) for row in searches.values()) / count
-                    for key in _MEANS
-                ),
+                *(sum(float(row[key]) for row in searches.values()) / count for key in _MEANS),
                 over_base=_difference(paired, seed),
             )
         )

@@ -1,11 +1,11 @@
 """A weak model with search against stronger ones without, at equal money; all of them recorded.
 
-Each stronger model has one greedy answer a task. The weak one draws until a sample passes, at most N,
-over shuffled orders; tests are given. Tokens are estimated from the texts, for all in one way.
-Without prices the *break-even* is said: the price of the weak model's token, as a share of the
-stronger one's, at which both cost the same where both solve as much. With `--price bank=IN,OUT` and
-one for a stronger model, the dollars of both are shown, and what the weak one solves for the stronger
-one's money.
+Each stronger model has one greedy answer a task. The weak one draws until a sample passes, at
+most N, over shuffled orders; tests are given. Tokens are estimated from the texts, for all in
+one way. Without prices the *break-even* is said: the price of the weak model's token, as a share
+of the stronger one's, at which both cost the same where both solve as much. With `--price
+bank=IN,OUT` and one for a stronger model, the dollars of both are shown, and what the weak one
+solves for the stronger one's money.
 """
 
 from __future__ import annotations

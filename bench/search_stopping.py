@@ -1,9 +1,9 @@
 """When to stop drawing, on a bank, with tests given: pure computation over shuffled orders.
 
-Every rule sees the same orders. *Uniform* draws N samples of every task. *Stops* ends a task at its
-first pass, so it solves the very same tasks. *In waves* does that with several samples under way, all
-of which are paid. A rule that gives up solves less; it is compared at its own solve rate with both
-others, whose draws there are taken off their curves over N.
+Every rule sees the same orders. *Uniform* draws N samples of every task. *Stops* ends a task at
+its first pass, so it solves the very same tasks. *In waves* does that with several samples under
+way, all of which are paid. A rule that gives up solves less; it is compared at its own solve
+rate with both others, whose draws there are taken off their curves over N.
 
 Repairs can't be replayed: what a model would answer to feedback is in no bank. So strategies that
 repair are measured live only.

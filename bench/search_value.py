@@ -1,14 +1,14 @@
 """Monte Carlo value of a partial program against its true success rate, on a bank.
 
-A node is a task with the first line (or two, or three) of a body. The bank's samples were drawn token
-by token, so those that begin with a node's lines are completions drawn from that node, as a rollout
-draws them. K of them, taken at random, estimate the node's value: the share that passes, and beside
-it their mean reward. All the others that begin so are the truth: the share of them that passes; the
-two never share a sample. Nodes need K + 8 samples.
+A node is a task with the first line (or two, or three) of a body. The bank's samples were drawn
+token by token, so those that begin with a node's lines are completions drawn from that node, as
+a rollout draws them. K of them, taken at random, estimate the node's value: the share that
+passes, and beside it their mean reward. All the others that begin so are the truth: the share of
+them that passes; the two never share a sample. Nodes need K + 8 samples.
 
-Pearson's correlation over all nodes says mostly which tasks are easy. A search chooses among nodes of
-one task, so the second column is that of the deviations from each task's own mean, over tasks
-with two nodes or more.
+Pearson's correlation over all nodes says mostly which tasks are easy. A search chooses among
+nodes of one task, so the second column is that of the deviations from each task's own mean, over
+tasks with two nodes or more.
 """
 
 from __future__ import annotations
@@ -141,8 +141,8 @@ def correlation(pairs: Sequence[tuple[float, float]]) -> float:
 
 def _lines(rows: Sequence[Row]) -> list[str]:
     lines = [
-        "Monte Carlo value of a node (a task with the first lines of a body) by K samples that begin",
-        "so, against the share that passes of all others that begin so: Pearson's correlation",
+        "Monte Carlo value of a node (a task with the first lines of a body) by K samples that",
+        "begin so, against the share that passes of all others that begin so: Pearson's correlation",
         "",
         f"{'lines':>5}{'K':>4}{'nodes':>7}{'share that passes':>20}{'within a task':>15}"
         f"{'mean reward':>14}{'within a task':>15}{'tasks':>7}",

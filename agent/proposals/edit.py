@@ -18,9 +18,7 @@ class Edit:
         task = known.task
         if task.language != "python":
             return None
-        edits = edits_of(
-            parent.program, symptoms(parent.verdict), task.entry_point, task.prompt
-        )
+        edits = edits_of(parent.program, symptoms(parent.verdict), task.entry_point, task.prompt)
         found = edits.get(proposal.step) if edits is not None else None
         return Made(found[1]) if found is not None else None
 

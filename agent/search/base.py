@@ -139,7 +139,7 @@ class SearchState(_Frozen):
     asked: int = 0
     seen: tuple[Seen, ...] = ()
     exhausted: bool = False
-    """No more work may be proposed: the model's bank or the budget is at its end."""
+    """The model's bank or the budget is at its end: nothing that asks a model may be proposed."""
 
     @property
     def best(self) -> Seen | None:

@@ -1,8 +1,8 @@
 """Free edits for a strategy that knows nothing of them.
 
-Whatever a strategy draws that fails and is promising is edited before anything more is paid for. The
-edits stand between the strategy's own proposals; it isn't told of them, and counts on as if there
-were none. Strategies over a tree have edits of their own (`agent.search.tree`).
+Whatever a strategy draws that fails and is promising is edited before anything more is paid for.
+The edits stand between the strategy's own proposals; it isn't told of them, and counts on as if
+there were none. Strategies over a tree have edits of their own (`agent.search.tree`).
 """
 
 from __future__ import annotations
@@ -80,13 +80,13 @@ class FreeEdits:
     def ask(self, state: FreeEditsState, k: int) -> tuple[FreeEditsState, tuple[Proposal, ...]]:
         """Edits as long as there are any; else what the strategy proposes."""
         made: list[Proposal] = []
-        while len(made) < k and not state.exhausted and not _won(state):
+        while len(made) < k and not _won(state):
             edits_open = sum(one.free for one in state.open)
             if state.editing:
                 if edits_open >= EDITS_AHEAD:
                     break
                 state, proposal = self._edit(state)
-            elif edits_open or len(state.open) >= _PAID_AHEAD:
+            elif edits_open or state.exhausted or len(state.open) >= _PAID_AHEAD:
                 break
             else:
                 inner, proposals = self.inner.ask(state.inner, 1)
@@ -131,9 +131,8 @@ class FreeEdits:
         """At an edit that passes, or when the strategy is at its end and so are the edits."""
         if _won(state):
             return True
-        edits_left = bool(state.editing) and not state.exhausted
         edits_open = any(one.free for one in state.open)
-        return not edits_left and not edits_open and self.inner.finished(state.inner)
+        return not state.editing and not edits_open and self.inner.finished(state.inner)
 
 
 def _won(state: FreeEditsState) -> bool:

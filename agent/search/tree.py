@@ -14,7 +14,15 @@ from typing import Generic, TypedDict, TypeVar
 
 from pydantic import Field
 
-from agent.search.base import PieceVerdict, Proposal, SearchState, Seen, StrategyOptions, _Frozen, seen
+from agent.search.base import (
+    PieceVerdict,
+    Proposal,
+    SearchState,
+    Seen,
+    StrategyOptions,
+    _Frozen,
+    seen,
+)
 from agent.search.free_edits import EDITS_AHEAD, EDITS_FROM
 from agent.search.options import OwnOptions, read_own
 from agent.search.rewards import Aggregate, aggregate
@@ -113,9 +121,12 @@ class TreeSearch(ABC, Generic[S]):
     def ask(self, state: S, k: int) -> tuple[S, tuple[Proposal, ...]]:
         """The next ideas, numbered."""
         made: list[Proposal] = []
-        over = state.exhausted or self._won(state)
+        over = self._won(state)
         while len(made) < k and not over:
-            todo = state.todo or self._edits(state) or self.ideas(state)
+            if state.exhausted:
+                todo = tuple(one for one in state.todo if one.free) or self._edits(state)
+            else:
+                todo = state.todo or self._edits(state) or self.ideas(state)
             if not todo or (not todo[0].free and state.paid >= self.n):
                 break
             idea = todo[0]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from itertools import pairwise
 
-from agent.search.edits.source import Change, FunctionNode, Source, blocks, names_in
+from agent.search.edits.source import Change, FunctionNode, Source, Span, blocks, names_in
 
 _RETURNED = ("True", "False", "None", "[]", "0", "-1", "''")
 
@@ -88,7 +89,7 @@ def _moved_out(source: Source, node: ast.AST, block: list[ast.stmt]) -> Iterator
 
 def _moved_in(source: Source, block: list[ast.stmt]) -> Iterator[Change]:
     """A statement that follows a loop or a branch, taken into it."""
-    for before, statement in zip(block, block[1:], strict=False):
+    for before, statement in pairwise(block):
         if not isinstance(before, ast.For | ast.While | ast.If):
             continue
         found = _lines(source, statement, statement)
@@ -135,7 +136,7 @@ def _else_after_loop(source: Source, loop: ast.For | ast.While) -> Iterator[Chan
             begin, end = source.span(node.body[-1])[1], source.span(node)[1]
             loop_end = source.span(loop)[1]
             text = f"\n{indent}{source.of(last)}"
-            spans = ((begin, end, text if end == loop_end else ""),)
+            spans: tuple[Span, ...] = ((begin, end, text if end == loop_end else ""),)
             if end != loop_end:
                 spans = (*spans, (loop_end, loop_end, text))
             yield Change("flow.else-after-loop", last.lineno, spans)

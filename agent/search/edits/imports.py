@@ -9,8 +9,9 @@ from agent.search.edits.source import Change, FunctionNode, Source
 from verifiers.syntax import Workbench
 
 _MODULES = frozenset(
-    "bisect collections copy datetime decimal fractions functools hashlib heapq itertools json math "
-    "operator random re statistics string typing".split()
+    {"bisect", "collections", "copy", "datetime", "decimal", "fractions", "functools", "hashlib"}
+    | {"heapq", "itertools", "json", "math", "operator", "random", "re", "statistics", "string"}
+    | {"typing"}
 )
 _NAMES = {
     "collections": "Counter OrderedDict defaultdict deque namedtuple",

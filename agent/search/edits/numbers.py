@@ -64,7 +64,12 @@ def _call(source: Source, node: ast.Call, name: str) -> Iterator[Change]:
             yield _moved(source, "range.stop", stop, step)
         if len(arguments) == 1:
             text = source.of(stop)
-            for begin, end in (("1", text), ("1", f"{text} + 1"), ("2", text), ("2", f"{text} + 1")):
+            for begin, end in (
+                ("1", text),
+                ("1", f"{text} + 1"),
+                ("2", text),
+                ("2", f"{text} + 1"),
+            ):
                 yield source.replace("range.start", stop, f"{begin}, {end}")
             yield source.replace("range.backwards", stop, f"({text}) - 1, -1, -1")
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from agent.search.edits.source import Change, FunctionNode, Source
 
@@ -54,7 +55,7 @@ def changes(source: Source, function: FunctionNode) -> Iterator[Change]:
                 )
         elif isinstance(node, ast.BoolOp):
             sign, other = ("and", "or") if isinstance(node.op, ast.And) else ("or", "and")
-            for left, right in zip(node.values, node.values[1:], strict=False):
+            for left, right in pairwise(node.values):
                 yield from _between(source, "boolean.and-or", left, right, sign, other)
             for value in node.values:
                 yield source.replace("boolean.only", node, source.of(value))
@@ -72,9 +73,7 @@ def _compare(source: Source, node: ast.Compare) -> Iterator[Change]:
         sign = _COMPARISONS[type(operator)]
         left, right = operands[place], operands[place + 1]
         if sign in _BOUNDARY:
-            yield from _between(
-                source, "comparison.boundary", left, right, sign, _BOUNDARY[sign]
-            )
+            yield from _between(source, "comparison.boundary", left, right, sign, _BOUNDARY[sign])
             yield from _between(source, "comparison.turned", left, right, sign, _TURNED[sign])
         for looser in _LOOSER.get(sign, ()):
             yield from _between(source, "comparison.looser", left, right, sign, looser)

@@ -19,7 +19,7 @@ from agent.search.edits import (
 )
 from agent.search.edits.ranking import score
 from agent.search.edits.source import Change, FunctionNode, Source, read
-from agent.search.edits.symptoms import Symptoms
+from agent.search.edits.symptoms import NOTHING_KNOWN, Symptoms
 from verifiers.syntax import canonical
 
 Family = Callable[[Source, FunctionNode], Iterator[Change]]
@@ -91,7 +91,7 @@ class Edits:
 
 @functools.lru_cache(maxsize=64)
 def edits_of(
-    program: str, found: Symptoms = Symptoms(), entry_point: str = "", given: str = ""
+    program: str, found: Symptoms = NOTHING_KNOWN, entry_point: str = "", given: str = ""
 ) -> Edits | None:
     """The edits of a program, kept for a while, since they are asked for one by one.
 

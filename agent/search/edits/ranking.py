@@ -1,4 +1,4 @@
-"""Which edits to try first: by what edits of a kind were worth, and where the program goes wrong."""
+"""Which edits come first: by what others of their kind were worth, and where things go wrong."""
 
 from __future__ import annotations
 

@@ -72,7 +72,8 @@ class Source:
     def span(self, node: ast.AST) -> tuple[int, int]:
         """Where a node stands, in bytes."""
         assert isinstance(node, ast.expr | ast.stmt | ast.arg | ast.excepthandler)
-        assert node.end_lineno is not None and node.end_col_offset is not None
+        assert node.end_lineno is not None
+        assert node.end_col_offset is not None
         begin = self._starts[node.lineno - 1] + node.col_offset
         return begin, self._starts[node.end_lineno - 1] + node.end_col_offset
 

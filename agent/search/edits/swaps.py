@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from agent.search.edits.source import Change, FunctionNode, Source
 
@@ -31,7 +32,7 @@ def changes(source: Source, function: FunctionNode) -> Iterator[Change]:
 def _neighbours(source: Source, kind: str, nodes: Sequence[ast.expr]) -> Iterator[Change]:
     if any(isinstance(node, ast.Starred) for node in nodes) or len(nodes) > _MOST_ARGUMENTS:
         return
-    for left, right in zip(nodes, nodes[1:], strict=False):
+    for left, right in pairwise(nodes):
         yield _swap(source, kind, left, right)
 
 

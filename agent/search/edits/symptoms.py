@@ -1,7 +1,7 @@
 """What a verdict says of where and how a program goes wrong, to try likely edits first.
 
-Only verdicts by visible tests come here. What a candidate printed into them is data: it is parsed as
-a literal at the most, and bounded.
+Only verdicts by visible tests come here. What a candidate printed into them is data: it is parsed
+as a literal at the most, and bounded.
 """
 
 from __future__ import annotations
@@ -33,10 +33,13 @@ class Symptoms:
     signs: frozenset[str] = frozenset()
 
 
+NOTHING_KNOWN = Symptoms()
+
+
 def symptoms(verdict: Verdict | None) -> Symptoms:
     """Reads them from a verdict."""
     if verdict is None:
-        return Symptoms()
+        return NOTHING_KNOWN
     lines: set[int] = set()
     signs: set[str] = set()
     failed = [test for test in verdict.tests if test.outcome is not Outcome.PASSED]

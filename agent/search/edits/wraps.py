@@ -19,7 +19,15 @@ _ITERATED = (
     "({})[:-1]", "({}).split()", "list({})", "({}).items()",
 )  # fmt: skip
 _COMPARED = ("abs({})", "({}).lower()", "len({})", "int({})", "str({})", "sorted({})", "set({})")
-_ASSIGNED = ("int({})", "abs({})", "sorted({})", "list({})", "({}).copy()", "str({})", "list(str({}))")
+_ASSIGNED = (
+    "int({})",
+    "abs({})",
+    "sorted({})",
+    "list({})",
+    "({}).copy()",
+    "str({})",
+    "list(str({}))",
+)
 _AT_ENTRY = (
     "list({})", "sorted({})", "{}.lower()", "str({})", "abs({})", "{}[::-1]", "set({})",
     "{}.split()", "{}.replace(' ', '')", "sorted({}, reverse=True)", "int({})", "{}.upper()",
@@ -29,6 +37,8 @@ _UNWRAPPED = frozenset(
     {"list", "tuple", "str", "int", "float", "bool", "abs", "sorted", "set", "round", "reversed"}
     | {"len", "sum", "max", "min", "ord", "chr", "bin"}
 )
+_TAKERS = frozenset({"append", "add", "join", "extend"})
+_TAKEN = ("str({})", "int({})", "({})[::-1]", "abs({})", "({}).lower()", "sorted({})")
 _METHODS = frozenset({"lower", "upper", "strip", "copy", "split", "title", "sort", "rstrip"})
 
 
@@ -65,10 +75,8 @@ def _call(source: Source, node: ast.Call) -> Iterator[Change]:
                 yield source.replace("wrap.sorted", first, text)
     elif isinstance(function, ast.Attribute) and function.attr in _METHODS and not node.args:
         yield source.replace("wrap.removed", node, source.of(function.value))
-    elif isinstance(function, ast.Attribute) and len(node.args) == 1:
-        if function.attr in ("append", "add", "join", "extend"):
-            wraps = ("str({})", "int({})", "({})[::-1]", "abs({})", "({}).lower()", "sorted({})")
-            yield from _each(source, "wrap.argument", node.args[0], wraps)
+    elif isinstance(function, ast.Attribute) and function.attr in _TAKERS and len(node.args) == 1:
+        yield from _each(source, "wrap.argument", node.args[0], _TAKEN)
 
 
 def _each(source: Source, kind: str, node: ast.expr, forms: tuple[str, ...]) -> Iterator[Change]:

@@ -1,4 +1,4 @@
-"""Free edits: each family reaches the bugs it is for, keeps the rest of the text, in a fixed order."""
+"""Free edits: each family reaches the bugs it is for, and leaves all other text alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agent.proposals.registry import kind_of
 from agent.search.base import Proposal
 from agent.search.edits.propose import MOST, edits_of, families
 from agent.search.edits.source import LONGEST, read
-from agent.search.edits.symptoms import Symptoms, symptoms
+from agent.search.edits.symptoms import NOTHING_KNOWN, Symptoms, symptoms
 from sandbox.outcome import Outcome
 from tasks.model import PublicTask
 from verifiers.gate import normalised_hash
@@ -98,10 +98,10 @@ BUGS = {
 """A program, and what has to be replaced by what in it."""
 
 
-def programs(program: str, found: Symptoms = Symptoms(), **more: str) -> list[str]:
+def programs(program: str, found: Symptoms = NOTHING_KNOWN, **more: str) -> list[str]:
     edits = edits_of(program, found, **more)
     assert edits is not None
-    made = []
+    made: list[str] = []
     while (edit := edits.get(len(made))) is not None:
         made.append(edit[1])
     return made

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from agent.proposals.registry import UnknownKindError
 from agent.search.base import PieceVerdict, Proposal, SearchState, StrategyOptions
 from agent.search.majority import Majority, MajorityOptions
 from agent.search.options import StrategyOptionError
