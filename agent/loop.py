@@ -208,7 +208,7 @@ class _Search:
             self._waiting.extend(proposals)
 
     def _may_go_on(self) -> bool:
-        """Whether there is anything to ask for; where nothing can be paid, time for what is free."""
+        """Whether to ask on; where nothing can be paid, only if there is time for what is free."""
         if not self._state.exhausted:
             return True
         try:
