@@ -1,6 +1,6 @@
 """What each way to search is worth, on recorded samples and on a model that really runs.
 
-    python bench/search.py --sections stopping,edits,value,money --bank FILE --models FILE
+    python bench/search.py --sections stopping,replayed,edits,value,money --bank FILE --models FILE
     python bench/search.py --sections controller --bank FILE
     python bench/search.py --sections live               the embedded model, hours; it resumes
 
@@ -24,6 +24,7 @@ from bench import (  # noqa: E402
     search_edits,
     search_live,
     search_money,
+    search_replayed,
     search_stopping,
     search_value,
 )
@@ -32,6 +33,7 @@ from bench.search_common import MissingDataError, SearchOptions, Section  # noqa
 
 SECTIONS: Mapping[str, Callable[[SearchOptions], Section]] = {
     "stopping": search_stopping.run,
+    "replayed": search_replayed.run,
     "edits": search_edits.run,
     "value": search_value.run,
     "controller": search_controller.run,
@@ -76,7 +78,9 @@ def read(argv: Sequence[str] | None) -> SearchOptions:
     add("--bank", type=Path, help="lines of task_id and samples, weaker model")
     add("--verdicts", type=Path, help="the bank's, as `regreen verify --output` writes them")
     add("--model", default=usual.model, help="the live section's model")
-    add("--tasks", type=int, default=usual.tasks, help="live: HumanEval tasks")
+    add(
+        "--tasks", type=int, default=usual.tasks, help="live, replayed, controller: HumanEval tasks"
+    )
     add("--tokens", type=int, default=usual.tokens, help="live: generated, a task")
     add("--runs", type=Path, help="live: folder of its runs")
     add("--strategies", default="", metavar="NAMES", help="live: only these")

@@ -87,8 +87,8 @@ def shuffled_places(bank: Sequence[Recorded], count: int, seed: int) -> list[lis
 
 def measure(orders: Sequence[Sequence[Order]], seed: int) -> list[Row]:
     """All rules, each against uniform and against one that stops."""
-    most = min(len(order) for task in orders for order in task)
-    curve = _Curve(orders, most)
+    curve = Curve(orders)
+    most = curve.most
     draw = random.Random(seed)
     # the same resampled tasks for every rule, so that rules are compared and not resamplings
     tasks = range(len(orders))
@@ -141,11 +141,11 @@ def _gives_up(n: int, after: int, least: float) -> Rule:
     return rule
 
 
-class _Curve:
+class Curve:
     """Solve rate and draws of best-of-N that stops, by task and N, as means over orders."""
 
-    def __init__(self, orders: Sequence[Sequence[Order]], most: int) -> None:
-        self.most = most
+    def __init__(self, orders: Sequence[Sequence[Order]]) -> None:
+        self.most = most = min(len(order) for task in orders for order in task)
         self._solved: list[list[float]] = []
         self._draws: list[list[float]] = []
         for task in orders:
@@ -190,7 +190,7 @@ def _row(
     n: int,
     rule: Rule,
     orders: Sequence[Sequence[Order]],
-    curve: _Curve,
+    curve: Curve,
     samplings: Sequence[Sequence[int]],
     *,
     same: bool = False,

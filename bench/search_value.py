@@ -142,7 +142,8 @@ def correlation(pairs: Sequence[tuple[float, float]]) -> float:
 def _lines(rows: Sequence[Row]) -> list[str]:
     lines = [
         "Monte Carlo value of a node (a task, and how a body begins) by K samples that",
-        "begin so, against the share that passes of all others that begin so: Pearson's correlation",
+        "begin so, against the share of all others that begin so which passes: Pearson's",
+        "correlation",
         "",
         f"{'lines':>5}{'K':>4}{'nodes':>7}{'share that passes':>20}{'within a task':>15}"
         f"{'mean reward':>14}{'within a task':>15}{'tasks':>7}",
