@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -105,6 +106,10 @@ def read(argv: Sequence[str] | None) -> SearchOptions:
     for word in given["sections"]:
         if word not in SECTIONS:
             parser.error(f"--sections {word!r}: allowed are {known}")
+    for word in given["strategies"]:
+        if word not in search_live.known_strategies():
+            allowed = ", ".join(search_live.known_strategies())
+            parser.error(f"--strategies {word!r}: allowed are {allowed}")
     given["prices"] = {}
     for text in given.pop("price"):
         name, _, numbers = text.rpartition("=")
@@ -117,4 +122,9 @@ def read(argv: Sequence[str] | None) -> SearchOptions:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # however it is ended, containers and processes are cleared away first
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

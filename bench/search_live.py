@@ -111,7 +111,7 @@ async def _measured(asked: SearchOptions) -> list[dict[str, Any]]:
     step = max(1, len(suite) // asked.tasks)
     tasks = suite[::step][: asked.tasks]
     settings = asked.settings(model=asked.model, runs=asked.runs, cache=False)
-    names = asked.strategies or tuple(sorted({*strategy_names(), _WITH_EDITS}))
+    names = asked.strategies or known_strategies()
     # what is compared is part of the name, so that no other run is taken for this one
     model_name = asked.model.rpartition("/")[2]
     folder = runs_folder(settings)
@@ -139,6 +139,11 @@ async def _measured(asked: SearchOptions) -> list[dict[str, Any]]:
                     file.write(json.dumps(row) + "\n")
                 report(f"{number + 1} of {len(left)}: {name}, {task.id}: {row['solved']}")
     return [known[name, task.id] for name in names for task in tasks]
+
+
+def known_strategies() -> tuple[str, ...]:
+    """What is compared unless only some are asked for: all, and best-of-n with free edits."""
+    return tuple(sorted({*strategy_names(), _WITH_EDITS}))
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
