@@ -107,6 +107,15 @@ class Ledger:
         """Since the ledger was opened."""
         return time.monotonic() - self.started
 
+    def check_time(self) -> None:
+        """Whether there is time left for work that asks no model.
+
+        Raises:
+            BudgetExhaustedError: there is none, on the wall or in the sandbox.
+        """
+        for ledger in self._chain():
+            ledger._check_own_time()
+
     def settle(
         self,
         reservation: Reservation,
@@ -188,12 +197,16 @@ class Ledger:
     def _chain(self) -> list[Ledger]:
         return [self, *(self.parent._chain() if self.parent is not None else ())]
 
-    def _check_own(self, tokens: int, cost: float) -> None:
+    def _check_own_time(self) -> None:
         limit, spent = self.budget, self.spent
         if limit.wall_seconds is not None and time.monotonic() - self.started > limit.wall_seconds:
             raise BudgetExhaustedError(f"{limit.wall_seconds:g} s of wall time are over")
         if limit.sandbox_seconds is not None and spent.sandbox_seconds > limit.sandbox_seconds:
             raise BudgetExhaustedError(f"{limit.sandbox_seconds:g} s of sandbox time are used up")
+
+    def _check_own(self, tokens: int, cost: float) -> None:
+        self._check_own_time()
+        limit, spent = self.budget, self.spent
         if limit.samples is not None:
             left = limit.samples - spent.samples
             _fit(1, left, len(self._reserved), f"the budget of {limit.samples} samples is used up")

@@ -224,11 +224,11 @@ class Drawer:
         return ModelRequest(
             messages=ask.messages,
             task_id=self.task_id,
-            index=proposal.index if proposal.serial is None else proposal.serial,
+            index=proposal.number if proposal.serial is None else proposal.serial,
             temperature=proposal.temperature,
             top_p=self.sampling.top_p,
             max_tokens=self.sampling.max_tokens,
-            seed=sample_seed(self.sampling.seed, self.task_id, proposal.index),
+            seed=sample_seed(self.sampling.seed, self.task_id, proposal.number),
             watch=watch_for(ask.wanted) if ask.wanted and self.sampling.early_stop else None,
             effort=self.sampling.effort,
             thinking=self.sampling.thinking,

@@ -200,13 +200,26 @@ class _Search:
 
     def _ask(self) -> None:
         """Asks the strategy ahead, as far as it goes without more verdicts."""
-        while not self._over and not self._state.exhausted and len(self._open) < _AHEAD:
+        while not self._over and len(self._open) < _AHEAD and self._may_go_on():
             room = _AHEAD - len(self._open)
-            self._state, proposals = self._s.strategy.ask(self._state, room)
+            state, proposals = self._s.strategy.ask(self._state, room)
+            if self._state.exhausted and not all(one.free for one in proposals):
+                return
+            self._state = state
             if not proposals:
                 return
             self._open.extend(proposals)
             self._waiting.extend(proposals)
+
+    def _may_go_on(self) -> bool:
+        """Whether to ask on; where nothing can be paid, only if there is time for what is free."""
+        if not self._state.exhausted:
+            return True
+        try:
+            self._s.ledger.check_time()
+        except BudgetExhaustedError:
+            return False
+        return True
 
     def _start(self, tasks: TaskGroup) -> None:
         """Sets to work on what waits, as far as calls may be made at a time."""
@@ -250,15 +263,16 @@ class _Search:
         if self._result.stopped == "drawn":
             self._result.stopped, self._result.detail = why, detail
         self._state = self._state.model_copy(update={"exhausted": True})
-        # nobody will work on those, so nobody waits for them
-        unworked = {one.index for one in self._waiting}
+        # nobody will work on what asks a model, so nobody waits for it
+        unworked = {one.index for one in self._waiting if not one.free}
         self._open = deque(one for one in self._open if one.index not in unworked)
-        self._waiting.clear()
+        self._waiting = deque(one for one in self._waiting if one.free)
 
     async def _done(self, proposal: Proposal, work: Ask | Made | None) -> _Done:
         if work is None:
             return _nothing(proposal, "there is nothing to do")
         if isinstance(work, Made):
+            self._s.ledger.check_time()
             completion, paid = _unasked(work.program), 0.0
             product = Product(work.program)
         else:

@@ -29,6 +29,7 @@ _DECIDE_SAMPLES = (
     "model",
     "strategy",
     "strategy_options",
+    "free_edits",
     "temperature",
     "top_p",
     "max_tokens",

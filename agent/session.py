@@ -102,6 +102,7 @@ def make_strategy(settings: Settings) -> Strategy[Any]:
             temperature=settings.temperature,
             exhaustive=settings.exhaustive,
             seed=settings.seed,
+            edits=settings.free_edits,
             own=settings.strategy_options,
         )
         return create_strategy(settings.strategy, options)

@@ -49,6 +49,7 @@ class Settings(BaseSettings):
         model_timeout: seconds for one answer of the model.
         strategy: name of the search algorithm.
         strategy_options: the algorithm's own options by name; on the command line `name=value`.
+        free_edits: edits of each promising program that ask no model; 0 for none.
         n: samples a task at the most.
         temperature: of sampling.
         top_p: nucleus mass of sampling.
@@ -98,6 +99,7 @@ class Settings(BaseSettings):
     model_timeout: float = Field(default=300.0, gt=0)
     strategy: str = "best-of-n"
     strategy_options: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    free_edits: int = Field(default=0, ge=0)
     n: int = Field(default=10, ge=1)
     temperature: float = Field(default=0.8, ge=0, le=5)
     top_p: float = Field(default=0.95, gt=0, le=1)

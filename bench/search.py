@@ -1,10 +1,11 @@
 """What each way to search is worth, on recorded samples and on a model that really runs.
 
+    python bench/search.py --sections stopping,replayed,edits,value,money --bank FILE --models FILE
     python bench/search.py --sections cascade --models FILE [--bank FILE]
-    python bench/search.py --sections early --bank FILE
-    python bench/search.py --sections early-live,prefix      the embedded model, a few minutes
+    python bench/search.py --sections early,controller --bank FILE
+    python bench/search.py --sections early-live,prefix  the embedded model, a few minutes
+    python bench/search.py --sections live               the embedded model, hours; it resumes
 
-Verdicts are kept in the user's cache, so a run that was broken off goes on where it was.
 bench/README.md says what is measured.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,11 +22,29 @@ from pathlib import Path
 _HERE = Path(__file__).resolve().parent
 sys.path[:] = [str(_HERE.parent), *(part for part in sys.path if Path(part).resolve() != _HERE)]
 
-from bench import search_cascade, search_early, search_prefix  # noqa: E402
+from bench import (  # noqa: E402
+    search_cascade,
+    search_controller,
+    search_early,
+    search_edits,
+    search_live,
+    search_money,
+    search_prefix,
+    search_replayed,
+    search_stopping,
+    search_value,
+)
 from bench.results import machine  # noqa: E402
 from bench.search_common import MissingDataError, SearchOptions, Section  # noqa: E402
 
 SECTIONS: Mapping[str, Callable[[SearchOptions], Section]] = {
+    "stopping": search_stopping.run,
+    "replayed": search_replayed.run,
+    "edits": search_edits.run,
+    "value": search_value.run,
+    "controller": search_controller.run,
+    "live": search_live.run,
+    "money": search_money.run,
     "cascade": search_cascade.run,
     "early": search_early.run_bank,
     "early-live": search_early.run_live,
@@ -60,48 +80,62 @@ def read(argv: Sequence[str] | None) -> SearchOptions:
         formatter_class=argparse.RawTextHelpFormatter,
     )
     known = ", ".join(SECTIONS)
-    parser.add_argument("--sections", required=True, metavar="NAMES", help=f"of {known}")
-    parser.add_argument("--json", action="store_true", help="one JSON object in place of tables")
-    parser.add_argument("--models", type=Path, help="lines of task_id, model and solution")
-    parser.add_argument("--bank", type=Path, help="lines of task_id and samples, weaker model")
-    parser.add_argument("--model", default="local/smollm2-135m", help="the live sections' model")
-    parser.add_argument("--tasks", type=int, default=20, help="live: HumanEval tasks; default: 20")
-    parser.add_argument("--samples", type=int, default=2, help="live: samples a task; default: 2")
-    parser.add_argument("--max-tokens", type=int, default=256, help="live: of a sample")
-    parser.add_argument("--sandbox", default="auto", help="auto, docker, local")
-    parser.add_argument(
+    usual = SearchOptions(sections=())
+    add = parser.add_argument
+    add("--sections", required=True, metavar="NAMES", help=f"of {known}")
+    add("--json", action="store_true", help="one JSON object in place of tables")
+    add("--models", type=Path, help="lines of task_id, model and solution")
+    add("--bank", type=Path, help="lines of task_id and samples, weaker model")
+    add("--verdicts", type=Path, help="the bank's, as `regreen verify --output` writes them")
+    add("--model", default=usual.model, help="the live section's model")
+    add(
+        "--tasks", type=int, default=usual.tasks, help="live, replayed, controller: HumanEval tasks"
+    )
+    add("--samples", type=int, default=usual.samples, help="early-live: samples a task")
+    add("--max-tokens", type=int, default=usual.max_tokens, help="early-live, prefix: of a sample")
+    add("--tokens", type=int, default=usual.tokens, help="live: generated, a task")
+    add("--runs", type=Path, help="live: folder of its runs")
+    add("--strategies", default="", metavar="NAMES", help="live: only these")
+    add("--sandbox", default=usual.sandbox, help="auto, docker, local")
+    add("--slots", type=int, help="programs at a time")
+    add("--seed", type=int, default=usual.seed, help="of all that is drawn by lot")
+    add("--orders", type=int, default=usual.orders, help="shuffled orders of a bank")
+    add("--candidates", type=int, default=usual.candidates, help="edits: failing programs")
+    add("--edits", type=int, default=usual.edits, help="edits: of each program at the most")
+    add("--part", choices=("all", "even", "odd"), default="all", help="of a bank's tasks")
+    add("--all-edits", action="store_true", help="edits: go on after one that passes")
+    add(
         "--price",
         action="append",
         default=[],
         metavar="MODEL=IN,OUT",
-        help="cascade: dollars per million tokens; may be repeated",
+        help="dollars per million tokens; may be repeated",
     )
-    given = parser.parse_args(argv)
-    sections = [word.strip() for word in given.sections.split(",") if word.strip()]
-    for word in sections:
+    given = vars(parser.parse_args(argv))
+    for name in ("sections", "strategies"):
+        given[name] = tuple(word.strip() for word in given[name].split(",") if word.strip())
+    for word in given["sections"]:
         if word not in SECTIONS:
             parser.error(f"--sections {word!r}: allowed are {known}")
-    prices = {}
-    for text in given.price:
+    for word in given["strategies"]:
+        if word not in search_live.known_strategies():
+            allowed = ", ".join(search_live.known_strategies())
+            parser.error(f"--strategies {word!r}: allowed are {allowed}")
+    given["prices"] = {}
+    for text in given.pop("price"):
         name, _, numbers = text.rpartition("=")
         try:
             into, out = (float(number) for number in numbers.split(","))
         except ValueError:
             parser.error(f"--price {text!r}: write MODEL=IN,OUT in dollars per million tokens")
-        prices[name] = (into, out)
-    return SearchOptions(
-        sections=tuple(sections),
-        json=given.json,
-        models=given.models,
-        bank=given.bank,
-        model=given.model,
-        tasks=given.tasks,
-        samples=given.samples,
-        max_tokens=given.max_tokens,
-        sandbox=given.sandbox,
-        prices=prices,
-    )
+        given["prices"][name] = (into, out)
+    return SearchOptions(**given)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # however it is ended, containers and processes are cleared away first
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

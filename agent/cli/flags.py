@@ -48,6 +48,7 @@ SEARCH_FLAGS: Mapping[str, Any] = {
     "model_timeout": options.ModelTimeout,
     "strategy": options.Strategy,
     "strategy_options": options.StrategyOption,
+    "free_edits": options.FreeEdits,
     "n": options.Samples,
     "exhaustive": options.Exhaustive,
     "concurrency": options.Concurrency,

@@ -93,6 +93,14 @@ StrategyOption = Annotated[
         rich_help_panel=_SEARCH,
     ),
 ]
+FreeEdits = Annotated[
+    int | None,
+    typer.Option(
+        "--free-edits",
+        help="Small edits of each promising program, without a model.",
+        rich_help_panel=_SEARCH,
+    ),
+]
 Samples = Annotated[
     int | None,
     typer.Option("--samples-per-task", "-n", help="Samples at the most.", rich_help_panel=_SEARCH),

@@ -14,6 +14,7 @@ from agent.search.options import StrategyError
 ENTRY_POINT_GROUP = "regreen.proposals"
 
 _BUILT_IN = {
+    "edit": "agent.proposals.edit:Edit",
     "sample": "agent.proposals.sample:Sample",
     "repair": "agent.proposals.repair:Repair",
     "plan": "agent.proposals.plan:Plan",

@@ -37,6 +37,8 @@ class StrategyOptions(_Frozen):
         temperature: sampling temperature.
         exhaustive: go on after a verified pass, to measure.
         seed: of what a strategy draws by lot.
+        edits: free edits of each promising program; none where a strategy has to go on after a
+            pass, since then the independent samples are what counts.
         own: options of the one strategy, by name; see `agent.search.options`.
     """
 
@@ -44,6 +46,7 @@ class StrategyOptions(_Frozen):
     temperature: float = Field(default=0.8, ge=0)
     exhaustive: bool = False
     seed: int = 0
+    edits: int = Field(default=0, ge=0)
     own: Mapping[str, OptionValue] = Field(default_factory=dict)
 
 
@@ -65,6 +68,8 @@ class Proposal(_Frozen):
         tier: which model of a cascade is asked, from 0.
         serial: the sample's number at its model, by which a recorded bank serves; `None` where
             that is the index, as without a cascade.
+        draw: its number among those that ask the model, if free ones stand between; a search with
+            free edits so draws the very samples that one without them draws.
     """
 
     index: int
@@ -77,6 +82,12 @@ class Proposal(_Frozen):
     free: bool = False
     tier: int = 0
     serial: int | None = None
+    draw: int | None = None
+
+    @property
+    def number(self) -> int:
+        """Which of the model's samples it is."""
+        return self.index if self.draw is None else self.draw
 
 
 class PieceVerdict(Verdict):
@@ -133,7 +144,7 @@ class SearchState(_Frozen):
     asked: int = 0
     seen: tuple[Seen, ...] = ()
     exhausted: bool = False
-    """No more work may be proposed: the model's bank or the budget is at its end."""
+    """The model's bank or the budget is at its end: nothing that asks a model may be proposed."""
 
     @property
     def best(self) -> Seen | None:

@@ -8,7 +8,9 @@ from importlib.metadata import entry_points
 from typing import Any, cast
 
 from agent.search.base import Strategy, StrategyOptions
+from agent.search.free_edits import FreeEdits
 from agent.search.options import UnknownStrategyError as UnknownStrategyError
+from agent.search.tree import TreeSearch
 
 ENTRY_POINT_GROUP = "regreen.strategies"
 
@@ -36,18 +38,26 @@ def strategy_names() -> tuple[str, ...]:
 
 
 def create_strategy(name: str, options: StrategyOptions) -> Strategy[Any]:
-    """The strategy of a name.
+    """The strategy of a name, with free edits around it if they are wanted and it makes none.
+
+    Greedy is the baseline, and stays what it is.
 
     Raises:
         UnknownStrategyError: there is none.
         StrategyOptionError: it doesn't take one of the options.
     """
+    builder: StrategyBuilder | None = None
     if name in _BUILT_IN:
         module, _, attribute = _BUILT_IN[name].partition(":")
         builder = cast(StrategyBuilder, getattr(import_module(module), attribute))
-        return builder(options)
-    for point in entry_points(group=ENTRY_POINT_GROUP, name=name):
-        return cast(StrategyBuilder, point.load())(options)
+    for point in entry_points(group=ENTRY_POINT_GROUP, name=name) if builder is None else ():
+        builder = cast(StrategyBuilder, point.load())
+    if builder is not None:
+        strategy = builder(options)
+        without = name == "greedy" or options.exhaustive or not options.edits
+        if without or isinstance(strategy, TreeSearch):
+            return strategy
+        return FreeEdits(inner=strategy, edits=options.edits)
     raise UnknownStrategyError(
         f"unknown strategy {name!r}: known are {', '.join(strategy_names())}"
     )

@@ -14,8 +14,16 @@ from typing import Generic, TypedDict, TypeVar
 
 from pydantic import Field
 
-from agent.proposals.registry import kind_of
-from agent.search.base import Proposal, SearchState, Seen, StrategyOptions, _Frozen, seen
+from agent.search.base import (
+    PieceVerdict,
+    Proposal,
+    SearchState,
+    Seen,
+    StrategyOptions,
+    _Frozen,
+    seen,
+)
+from agent.search.free_edits import EDITS_AHEAD, EDITS_FROM
 from agent.search.options import OwnOptions, read_own
 from agent.search.rewards import Aggregate, aggregate
 from tasks.model import PublicTask
@@ -27,12 +35,12 @@ class TreeOptions(OwnOptions):
 
     Attributes:
         edits: free edits of each promising program, made without a model and tried before
-            anything else; they need a kind of proposal called `edit`.
+            anything else. Unset: as for every strategy.
         edits_from: the reward from which on a program is promising.
     """
 
-    edits: int = Field(default=0, ge=0)
-    edits_from: float = Field(default=0.5, ge=0, le=1)
+    edits: int | None = Field(default=None, ge=0)
+    edits_from: float = Field(default=EDITS_FROM, ge=0, le=1)
 
 
 class Idea(_Frozen):
@@ -97,7 +105,7 @@ class TreeSearch(ABC, Generic[S]):
     exhaustive: bool = False
     seed: int = 0
     edits: int = 0
-    edits_from: float = 0.5
+    edits_from: float = EDITS_FROM
 
     @abstractmethod
     def start(self, task: PublicTask) -> S:
@@ -113,14 +121,24 @@ class TreeSearch(ABC, Generic[S]):
     def ask(self, state: S, k: int) -> tuple[S, tuple[Proposal, ...]]:
         """The next ideas, numbered."""
         made: list[Proposal] = []
-        over = state.exhausted or self._won(state)
+        over = self._won(state)
         while len(made) < k and not over:
-            todo = state.todo or self._edits(state) or self.ideas(state)
+            if state.exhausted:
+                todo = tuple(one for one in state.todo if one.free) or self._edits(state)
+            else:
+                todo = state.todo or self._edits(state) or self.ideas(state)
             if not todo or (not todo[0].free and state.paid >= self.n):
                 break
             idea = todo[0]
+            edits_open = sum(one.free for one in state.open)
+            if edits_open >= (EDITS_AHEAD if idea.free else 1):
+                break
+            between = state.paid != state.asked and not idea.free
             proposal = Proposal(
-                index=state.asked, temperature=self.temperature, **idea.model_dump()
+                index=state.asked,
+                temperature=self.temperature,
+                draw=state.paid if between else None,
+                **idea.model_dump(),
             )
             made.append(proposal)
             state = state.model_copy(
@@ -151,7 +169,10 @@ class TreeSearch(ABC, Generic[S]):
         """Remembers what became of a proposal."""
         still_open = tuple(one for one in state.open if one.index != proposal.index)
         told = (*state.seen, seen(proposal, verdict))
-        return state.model_copy(update={"seen": told, "open": still_open})
+        todo = state.todo
+        if proposal.free and isinstance(verdict, PieceVerdict):  # there are no more edits of it
+            todo = tuple(one for one in todo if not one.free or one.parent != proposal.parent)
+        return state.model_copy(update={"seen": told, "open": still_open, "todo": todo})
 
     def finished(self, state: S) -> bool:
         """At the first verified pass, or when nothing is open and nothing can be proposed."""
@@ -184,15 +205,14 @@ Own = TypeVar("Own", bound=TreeOptions)
 
 
 def read_tree(strategy: str, kind: type[Own], options: StrategyOptions) -> Own:
-    """A strategy's own options, with a look whether the kinds that they need are there.
+    """A strategy's own options, and free edits as for every strategy where it has none of its own.
 
     Raises:
         StrategyOptionError: an unknown name or a value that is not allowed.
-        UnknownKindError: free edits are wanted, and nothing is installed that makes them.
     """
     own = read_own(strategy, kind, options)
-    if own.edits:
-        kind_of("edit")
+    if own.edits is None:
+        own = own.model_copy(update={"edits": 0 if options.exhaustive else options.edits})
     return own
 
 
@@ -203,7 +223,7 @@ def common(options: StrategyOptions, own: TreeOptions) -> Common:
         "temperature": options.temperature,
         "exhaustive": options.exhaustive,
         "seed": options.seed,
-        "edits": own.edits,
+        "edits": own.edits or 0,
         "edits_from": own.edits_from,
     }
 

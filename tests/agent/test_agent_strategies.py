@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -22,12 +21,10 @@ from agent.llm.openai import build as build_openai
 from agent.llm.registry import ModelOptions
 from agent.llm.replay import ReplayModel
 from agent.loop import Confirm, Searcher, SearchResult
-from agent.proposals.registry import kind_of
 from agent.search.base import StrategyOptions
 from agent.search.registry import create_strategy
 from tasks.model import AssertTests, PublicTask
 from tests.agent.author import RIGHT, RUNGS, TASK, answer
-from tests.agent.proposals.test_proposals_kinds import install as install_edits
 from verifiers.verifier import Verifier
 
 pytestmark = pytest.mark.anyio
@@ -350,38 +347,3 @@ async def test_class_grows_method_by_method(searcher: MakeSearcher, scripted: Sc
     assert (result.chosen.kind, result.chosen.parent is not None) == ("step", True)
     assert result.pieces >= 8
     assert result.stopped == "verified"
-
-
-async def test_free_edits_are_tried_first_and_cost_nothing(
-    searcher: MakeSearcher, scripted: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    install_edits(tmp_path, monkeypatch)
-    nearly = "def f(x):\n    return 2 * x + 3 - (x == 5)\n"
-    try:
-        made = create_strategy("beam", StrategyOptions(n=8, own={"edits": 3, "edits_from": 0.5}))
-        journal = Journal(tmp_path / "run")
-        searching = searcher(scripted(lambda _request: nearly), strategy=made, journal=journal)
-        result = await searching.search(TASK)
-        assert result.stopped == "drawn"
-        edits = [one for one in result.candidates if one.kind == "edit"]
-        # the four fresh samples and four repairs are each edited, in two of three ways
-        parents = [one.parent for one in edits]
-        assert parents == [0, 0, 1, 1, 2, 2, 3, 3, 16, 16, 17, 17, 18, 18, 19, 19]
-        assert {one.program for one in edits} == {
-            nearly.replace(" - ", " + "),
-            nearly.replace("2", "3"),
-        }
-        assert result.pieces == 8
-        assert {one.cost for one in edits} == {0.0}
-        spent = searching.ledger.spent
-        assert (spent.samples, spent.tokens_out) == (8, 160)
-        assert len(journal.keys("sample")) == 8
-        journal.close()
-        journal = Journal(tmp_path / "run")
-        dumb = scripted(lambda _request: AssertionError("asked again"))
-        again = await searcher(dumb, strategy=made, journal=journal).search(TASK)
-        journal.close()
-        assert outline(again) == outline(result)
-    finally:
-        kind_of.cache_clear()
-        sys.modules.pop("swapping", None)

@@ -46,8 +46,8 @@ RIGHT = "def f(n):\n    return n + 1\n"
             "option width of strategy beam: input should be greater than or equal to 1 (given: 0)",
         ),
         (
-            ("solve", "add_one", "--strategy", "mcts", "--option", "edits=2"),
-            "unknown kind of proposal 'edit'",
+            ("solve", "add_one", "--strategy", "mcts", "--option", "edits=-2"),
+            "option edits of strategy mcts: input should be greater than or equal to 0 (given: -2)",
         ),
         (("eval", "add_one", "--sandbox", "box"), "known are auto, docker, local"),
         (("verify", "add_one", "--solution", "x", "--sandbox", "box"), "known are auto, docker"),

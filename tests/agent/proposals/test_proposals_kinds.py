@@ -331,7 +331,7 @@ def test_unknown_kind_lists_the_known_ones() -> None:
 
 
 def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package with a kind of its own: edits that ask no model."""
+    """A package with a kind of its own: it swaps two texts, and asks no model."""
     (folder / "swapping.py").write_text(
         "from agent.proposals.base import Made\n\n"
         "SWAPS = [(' - ', ' + '), ('2', '3')]\n\n\n"
@@ -345,17 +345,17 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     information = folder / "swapping-1.0.dist-info"
     information.mkdir()
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: swapping\nVersion: 1\n")
-    (information / "entry_points.txt").write_text("[regreen.proposals]\nedit = swapping:Edit\n")
+    (information / "entry_points.txt").write_text("[regreen.proposals]\nswap = swapping:Edit\n")
     monkeypatch.syspath_prepend(str(folder))
 
 
 def test_kind_of_another_package_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path, monkeypatch)
     try:
-        assert "edit" in kind_names()
+        assert {"edit", "swap"} <= set(kind_names())
         found = known(node(0, "sample", program="def f(x):\n    return 2 * x - 3\n"))
         work = [
-            kind_of("edit").work(Proposal(index=1, kind="edit", parent=0, step=step), found)
+            kind_of("swap").work(Proposal(index=1, kind="swap", parent=0, step=step), found)
             for step in range(3)
         ]
         assert work[0] == Made("def f(x):\n    return 2 * x + 3\n")

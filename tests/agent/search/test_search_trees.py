@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from agent.proposals.registry import UnknownKindError
 from agent.search.base import PieceVerdict, Proposal, SearchState, StrategyOptions
 from agent.search.majority import Majority, MajorityOptions
 from agent.search.options import StrategyOptionError
@@ -369,11 +368,6 @@ def test_own_options_are_checked_at_once() -> None:
         create_strategy("greedy", StrategyOptions(own={"x": 1}))
     made: Any = create_strategy("grow", StrategyOptions(own={"aggregate": "last", "width": "3"}))
     assert (made.own.aggregate, made.own.width) == ("last", 3)
-
-
-def test_free_edits_need_a_kind_that_makes_them() -> None:
-    with pytest.raises(UnknownKindError, match=r"unknown kind of proposal 'edit': known are code"):
-        create_strategy("beam", StrategyOptions(own={"edits": 3}))
 
 
 def test_temperature_changes_evenly_from_first_to_last() -> None:
