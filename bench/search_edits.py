@@ -253,8 +253,8 @@ def _lines(found: Found, asked: SearchOptions) -> list[str]:
     lines += [
         "",
         f"Of {found.right_looked_at} distinct right programs {len(right)} pass half of the examples"
-        f" and not all; an edit passes all for {len(changed)}, and {broken} of these fail the"
-        " official tests.",
+        f" and not all ({len({one.task_id for one in right})} tasks); an edit passes all for"
+        f" {len(changed)}, and {broken} of these fail the official tests.",
         f"  broken                 {_share(broken, found.right_looked_at)} of the right programs",
     ]
     if asked.all_edits:
