@@ -29,6 +29,7 @@ from typing import Any, NoReturn
 
 from . import kernel, wire
 from .confine import Confinement
+from .limits import address_space
 from .lockdown import Rlimits
 from .loop import Loop
 
@@ -47,6 +48,7 @@ _PID = struct.Struct("=i")
 _OUTPUT, _HELPER, _HERE = 1, 2, 4
 _WORN_BYTES = 64 << 20
 """By so much the slot's process may grow through what it does itself; each fork copies it."""
+_HERE_MEMORY = 2 << 30
 _RUNS_PER_COLLECTION = 64
 _READ = 1 << 16
 _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
@@ -225,6 +227,7 @@ def _live(
 ) -> NoReturn:
     """Settles in the slot, says so, and takes runs until the server goes away."""
     kernel.die_with_parent()
+    most = address_space() + _HERE_MEMORY  # /proc is out of reach later
     confinement.plan(work.slot, furnished=work.furnished)
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGINT):
@@ -243,6 +246,8 @@ def _live(
     gc.freeze()
     plain = plain_socket(descriptor)
     _Here.limit = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + _WORN_BYTES
+    if work.here is not None:  # as a judge of its own has it; what is forked sets its own
+        resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
     while True:
         _run(plain, page, confinement, work)
 
@@ -294,7 +299,7 @@ def _run(line: Any, page: mmap.mmap, confinement: Confinement, work: _Work) -> N
 
 def _run_here(line: Any, work: _Work, text: bytes, descriptors: list[int]) -> None:
     """Does the slot's own work. No run is forked, so none of the memory it uses is copied."""
-    failed, clean = False, True
+    failed = False
     try:
         assert work.here is not None
         report = work.here(text, descriptors)
@@ -304,8 +309,8 @@ def _run_here(line: Any, work: _Work, text: bytes, descriptors: list[int]) -> No
     _Here.runs += 1
     if _Here.runs % _RUNS_PER_COLLECTION == 0:
         gc.collect()
-        # what a hostile reply took stays with this process: then others have to take its place
-        clean = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 < _Here.limit
+    # what a hostile reply took stays with this process: then others have to take its place
+    clean = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 < _Here.limit
     line.sendall(_END.pack(len(report), 0, 0.0, 0, clean, failed) + report)
 
 

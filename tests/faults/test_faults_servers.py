@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -57,12 +58,22 @@ def slow(number: int) -> Job:
 
 
 def processes_of(place: Any, which: str, cell: Any = None) -> list[int]:
-    """Process ids on this machine of a server (`judge` or `zygote`) and all that it started."""
+    """Process ids on this machine of a server (`judge` or `zygote`) and all that it started.
+
+    The server comes first, and what was started last comes last.
+    """
     stream = getattr(cell or place._pool._cell, f"_{which}")
     if hasattr(stream, "_process"):
-        return [stream._process.pid, *sorted(descendants(stream._process.pid))]
+        first = stream._process.pid
+        return [first, *sorted(descendants(first), key=start_of)]
     table = stream._container.top(ps_args="-eo pid")["Processes"]
-    return [int(row[0]) for row in table]
+    return sorted((int(row[0]) for row in table), key=start_of)
+
+
+def start_of(pid: int) -> tuple[int, int]:
+    """When a process was started, in ticks; ids alone begin anew at some time."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[19]), pid
 
 
 async def two_runs_and(place: Sandbox, fault: Callable[[], None]) -> list[Outcome]:

@@ -138,7 +138,8 @@ class Course:
         starters = {stream._process.pid for stream in (cell._judge, cell._zygote)}
         servers = {pid for starter in starters for pid in children(starter)}
         slots = {pid for server in servers for pid in children(server)}
-        left = descendants(os.getpid()) - starters - servers - slots
+        below = {pid for starter in starters for pid in descendants(starter)}
+        left = below - servers - slots  # other sandboxes of this session are nobody's business here
         return [f"process {pid}" for pid in sorted(left)]
 
 
