@@ -419,7 +419,7 @@ def usable_uids(wanted: int) -> int:
 def _reap_for_ever() -> NoReturn:
     """What the first process of a namespace does: orphans become its children and are let go."""
     try:
-        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+        kernel.die_with_parent()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         os.closerange(0, 1 << 16)

@@ -6,8 +6,9 @@ a slot does next to nothing, and it has been locked down ahead of the run. It ta
 time: the server sends what the run needs and its descriptors, and hears how the run ended.
 
 To the slot: a head (`_START`), a text for the run, and descriptors. From the slot: `{"ready":
-true}` or `{"refused": reason}` once, then for each run a tail (`_END`) and, where there could be no
-run, the reason. The process id of a run stands in a page that both share, for the server to end it.
+true}` or `{"refused": reason}` once, then for each run a tail (`_END`), followed by the reason
+where there could be no run, and by a report where the slot's process did the work itself. The
+process id of a run stands in a page that both share, for the server to end it.
 """
 
 from __future__ import annotations
@@ -385,6 +386,3 @@ def _trial(_text: bytes, _descriptors: list[int]) -> None:
         os.write(1, b"a socket can be made")
     except PermissionError:
         os.write(1, b"locked down")
-
-
-__all__ = ["Ending", "Slot"]
