@@ -58,7 +58,7 @@ def serve(
 ) -> None:
     """Runs one suite and tells the judge of it as it goes."""
     adopt_orphans()
-    order = wire.receive(sock)
+    order = wire.Reader(sock).receive()
     if order is None:
         return
     folder = confinement.folder

@@ -219,7 +219,8 @@ def judge(job: dict[str, Any], sock: socket.socket) -> dict[str, Any]:
     end: dict[str, Any] | None = None
     deadline = time.monotonic() + job["limits"]["wall_seconds"] + _GRACE_SECONDS
     try:
-        while end is None and (message := wire.receive(sock, deadline=deadline)) is not None:
+        told = wire.Reader(sock)
+        while end is None and (message := told.receive(deadline=deadline)) is not None:
             if "bytes" in message:
                 records.feed(bytes.fromhex(message["bytes"]))
             else:

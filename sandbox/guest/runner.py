@@ -44,7 +44,8 @@ def serve(
 ) -> None:
     """Answers one run after the other until the judge hangs up."""
     adopt_orphans()
-    while (request := wire.receive(sock)) is not None:
+    requests = wire.Reader(sock)
+    while (request := requests.receive()) is not None:
         reply = _run(sock, job, request, confinement, uid, base_bytes)
         confinement.clean(uid)
         sock.sendall(wire.dump(reply))

@@ -125,7 +125,9 @@ class Slot:
         theirs.close()
         self._socket = ours
         self._pid = pid
-        said = wire.receive(ours) or {"refused": "the process of a slot ended at its start"}
+        said = wire.Reader(ours).receive() or {
+            "refused": "the process of a slot ended at its start"
+        }
         if "ready" not in said:
             os.waitpid(pid, 0)
             raise OSError(said["refused"])

@@ -113,47 +113,6 @@ def split(buffer: bytearray, limit: int = FRAME_LIMIT) -> bytes | None:
     return body
 
 
-def receive(sock: socket.socket, limit: int = FRAME_LIMIT, *, deadline: float | None = None) -> Any:
-    """Reads one frame from a blocking socket. `None` at a clean end of file.
-
-    Args:
-        sock: to read from.
-        limit: bytes of the longest frame that is taken.
-        deadline: on the monotonic clock, for the frame as a whole, however slowly it drips in.
-
-    Raises:
-        WireError: the stream ends inside a frame, or the frame is malformed or too long.
-        TimeoutError: the deadline has passed.
-    """
-
-    def some(count: int) -> bytes:
-        if deadline is not None:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            sock.settimeout(left)
-        return sock.recv(count)
-
-    head = some(4)
-    if not head:
-        return None
-    while len(head) < 4:
-        more = some(4 - len(head))
-        if not more:
-            raise WireError("the stream ends inside a frame")
-        head += more
-    (length,) = _HEADER.unpack(head)
-    if length > limit:
-        raise FrameTooLongError(f"a frame of {length} bytes, at most {limit} are taken")
-    body = bytearray()
-    while len(body) < length:
-        more = some(min(length - len(body), 1 << 20))
-        if not more:
-            raise WireError("the stream ends inside a frame")
-        body += more
-    return load(bytes(body))
-
-
 class Reader:
     """Frames of one conversation, with as few system calls as can be.
 
@@ -167,7 +126,16 @@ class Reader:
         self._patience = 0.0
 
     def receive(self, limit: int = FRAME_LIMIT, *, deadline: float | None = None) -> Any:
-        """As the function `receive`."""
+        """The next frame. `None` at a clean end of file.
+
+        Args:
+            limit: bytes of the longest frame that is taken.
+            deadline: on the monotonic clock, for the frame as a whole, however slowly it drips in.
+
+        Raises:
+            WireError: the stream ends inside a frame, or the frame is malformed or too long.
+            TimeoutError: the deadline has passed.
+        """
         buffer = self._buffer
         wanted = 4
         while len(buffer) < wanted or len(buffer) < (wanted := self._end(limit)):
