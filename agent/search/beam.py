@@ -16,8 +16,8 @@ from agent.search.base import Seen, StrategyOptions
 from agent.search.rewards import REPAIRS, Aggregate
 from agent.search.tree import (
     Idea,
+    PlainTreeSearch,
     TreeOptions,
-    TreeSearch,
     TreeState,
     common,
     distinct,
@@ -25,7 +25,6 @@ from agent.search.tree import (
     read_tree,
     worth,
 )
-from tasks.model import PublicTask
 
 
 class BeamOptions(TreeOptions):
@@ -47,15 +46,11 @@ class BeamOptions(TreeOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beam(TreeSearch[TreeState]):
+class Beam(PlainTreeSearch):
     """Keeps `width` nodes and expands each `expand` times, `depth` times over."""
 
     own: BeamOptions = field(default_factory=BeamOptions)
     name: str = "beam"
-
-    def start(self, task: PublicTask) -> TreeState:
-        """Nothing asked, nothing seen."""
-        return TreeState(seed=self.first_seed(task))
 
     def ideas(self, state: TreeState) -> tuple[Idea, ...]:
         """The next wave, once the one before has been told as a whole."""

@@ -15,14 +15,13 @@ from pydantic import Field
 from agent.search.base import StrategyOptions
 from agent.search.tree import (
     Idea,
+    PlainTreeSearch,
     TreeOptions,
-    TreeSearch,
     TreeState,
     common,
     ranked,
     read_tree,
 )
-from tasks.model import PublicTask
 
 
 class DvtsOptions(TreeOptions):
@@ -40,15 +39,11 @@ class DvtsOptions(TreeOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dvts(TreeSearch[TreeState]):
+class Dvts(PlainTreeSearch):
     """Runs `groups` subtrees; none waits for another."""
 
     own: DvtsOptions = field(default_factory=DvtsOptions)
     name: str = "dvts"
-
-    def start(self, task: PublicTask) -> TreeState:
-        """Nothing asked, nothing seen."""
-        return TreeState(seed=self.first_seed(task))
 
     def ideas(self, state: TreeState) -> tuple[Idea, ...]:
         """The next wave of the first group that waits for nothing."""

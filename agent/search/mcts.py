@@ -22,13 +22,12 @@ from agent.search.base import Proposal, Seen, StrategyOptions
 from agent.search.rewards import monte_carlo_value
 from agent.search.tree import (
     Idea,
+    PlainTreeSearch,
     TreeOptions,
-    TreeSearch,
     TreeState,
     common,
     read_tree,
 )
-from tasks.model import PublicTask
 
 
 class MctsOptions(TreeOptions):
@@ -51,15 +50,11 @@ class MctsOptions(TreeOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mcts(TreeSearch[TreeState]):
+class Mcts(PlainTreeSearch):
     """Repairs what looks good or was seldom looked at, or has a fresh idea."""
 
     own: MctsOptions = field(default_factory=MctsOptions)
     name: str = "mcts"
-
-    def start(self, task: PublicTask) -> TreeState:
-        """Nothing asked, nothing seen."""
-        return TreeState(seed=self.first_seed(task))
 
     def ideas(self, state: TreeState) -> tuple[Idea, ...]:
         """Rollouts of what is new; else one new node at the place that UCB1 leads to."""

@@ -14,13 +14,12 @@ from pydantic import Field
 from agent.search.base import StrategyOptions
 from agent.search.tree import (
     Idea,
+    PlainTreeSearch,
     TreeOptions,
-    TreeSearch,
     TreeState,
     common,
     read_tree,
 )
-from tasks.model import PublicTask
 
 
 class PlanOptions(TreeOptions):
@@ -36,15 +35,11 @@ class PlanOptions(TreeOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlanThenCode(TreeSearch[TreeState]):
+class PlanThenCode(PlainTreeSearch):
     """Draws plans, and `codes` programs to each."""
 
     own: PlanOptions = field(default_factory=PlanOptions)
     name: str = "plan"
-
-    def start(self, task: PublicTask) -> TreeState:
-        """Nothing asked, nothing seen."""
-        return TreeState(seed=self.first_seed(task))
 
     def ideas(self, state: TreeState) -> tuple[Idea, ...]:
         """The programs to the first plan that has none; else another plan."""

@@ -18,8 +18,8 @@ from pydantic import Field
 from agent.search.base import Seen, StrategyOptions
 from agent.search.tree import (
     Idea,
+    PlainTreeSearch,
     TreeOptions,
-    TreeSearch,
     TreeState,
     common,
     depth,
@@ -27,7 +27,6 @@ from agent.search.tree import (
     ranked,
     read_tree,
 )
-from tasks.model import PublicTask
 
 
 class ThompsonOptions(TreeOptions):
@@ -45,15 +44,11 @@ class ThompsonOptions(TreeOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Thompson(TreeSearch[TreeState]):
+class Thompson(PlainTreeSearch):
     """Draws which program to repair, or whether to begin afresh."""
 
     own: ThompsonOptions = field(default_factory=ThompsonOptions)
     name: str = "thompson"
-
-    def start(self, task: PublicTask) -> TreeState:
-        """Nothing asked, nothing seen."""
-        return TreeState(seed=self.first_seed(task))
 
     def ideas(self, state: TreeState) -> tuple[Idea, ...]:
         """The arm of the highest draw."""

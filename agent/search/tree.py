@@ -264,3 +264,12 @@ def distinct(found: Sequence[Seen]) -> list[Seen]:
         (others if one.behaviour in known else firsts).append(one)
         known.add(one.behaviour)
     return [*firsts, *others]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlainTreeSearch(TreeSearch[TreeState]):
+    """A search that has to remember the tree and nothing more."""
+
+    def start(self, task: PublicTask) -> TreeState:
+        """Nothing asked, nothing seen."""
+        return TreeState(seed=self.first_seed(task))
