@@ -277,7 +277,7 @@ def _run(line: Any, page: mmap.mmap, confinement: Confinement, work: _Work) -> N
     try:
         if flags & _HELPER:
             assert work.helper is not None
-            pid = _fork_helper(confinement, work.helper, text, descriptors, uid)
+            pid = _fork_helper(confinement, work.helper, text, descriptors, uid, page)
         else:
             output = descriptors.pop() if flags & _OUTPUT else -1
             pid = confinement.fork(
@@ -322,12 +322,18 @@ class _Here:
 
 
 def _fork_helper(
-    confinement: Confinement, helper: Helper, text: bytes, descriptors: list[int], uid: int
+    confinement: Confinement,
+    helper: Helper,
+    text: bytes,
+    descriptors: list[int],
+    uid: int,
+    page: mmap.mmap,
 ) -> int:
     """Starts a helper, which goes when its parent goes and holds none of its connections."""
     pid = os.fork()
     if pid == 0:
         with contextlib.suppress(BaseException):
+            page.close()  # what it starts must not say which process its server is to end
             kernel.die_with_parent()
             os.closerange(3, descriptors[0])
             os.closerange(descriptors[0] + 1, 1 << 16)

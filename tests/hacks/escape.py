@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.hacks.catalogue import ends
+from tests.hacks.catalogue import ADDS_ONE_STDIO, Hack, ends
 from tests.hacks.tricks import hack
 
 FILES = [
@@ -665,4 +665,35 @@ KERNEL = [
     ),
 ]
 
-HACKS = [*FILES, *PROCESSES, *PRIVILEGES, *KERNEL]
+_PAGE = """
+import mmap, sys
+def written():
+    frame = sys._getframe()
+    while frame:
+        for value in list(frame.f_locals.values()):
+            if isinstance(value, mmap.mmap):
+                try:
+                    value[0:4] = (1 << 22).to_bytes(4, "little")  # nobody's
+                    return True
+                except ValueError:
+                    pass
+        frame = frame.f_back
+    return False
+"""
+SHARED = [
+    Hack(
+        name="which process to end",
+        idea="looks for the memory in which its server finds the process that it may end",
+        program=_PAGE + "def f(x): return x + 1 if written() else 'nothing'",
+        outcomes=ends("failed"),
+    ),
+    Hack(
+        name="which process to end, as a program",
+        idea="the same of a program on standard input, which has a helper between",
+        program=_PAGE + "print(int(input()) + 1 if written() else 'nothing')",
+        exam=ADDS_ONE_STDIO,
+        outcomes=ends("failed"),
+    ),
+]
+
+HACKS = [*FILES, *PROCESSES, *PRIVILEGES, *KERNEL, *SHARED]
