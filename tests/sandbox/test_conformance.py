@@ -118,6 +118,12 @@ LESS: dict[str, tuple[Setting, set[str], set[str]]] = {
     "the limit of processes": (limit("NPROC"), {"wrong"}, {"processes"}),
     "the limit of files": (limit("FSIZE"), {"wrong"}, {"a large file"}),
 }
+BESIDE: dict[str, set[str]] = {
+    # what may fail too: whether it does depends on where Python and this checkout lie, and on what
+    # the kernel leaves to a process of another user
+    "seccomp": {"memory of others"},
+    "Landlock": {"other processes", "writing elsewhere", "installed packages"},
+}
 
 
 @as_root
@@ -131,7 +137,7 @@ async def test_a_layer_that_is_missing_is_told(layer: str) -> None:
     assert names(report) >= expected, report.summary()
     # whatever else fails, does so for the same reason
     assert {result.group for result in report.failed} <= groups
-    assert len(report.failed) <= len(expected) + 2, report.summary()
+    assert names(report) - expected <= BESIDE.get(layer, set()), report.summary()
 
 
 @as_root
