@@ -50,10 +50,11 @@ class Budget(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """The upper bound of one call under way."""
+    """The upper bound of one call under way, and how many samples it is to bring."""
 
     tokens: int
     cost: float
+    samples: int = 1
 
 
 @dataclass(slots=True)
@@ -75,27 +76,32 @@ class Ledger:
     _reserved: list[Reservation] = field(default_factory=list)
     _freed: anyio.Event | None = None
 
-    def reserve(self, *, tokens: int, cost: float) -> Reservation:
+    def reserve(self, *, tokens: int, cost: float, samples: int = 1) -> Reservation:
         """Sets aside a call's upper bound.
+
+        Args:
+            tokens: in and out.
+            cost: dollars.
+            samples: that it is to bring.
 
         Raises:
             BudgetHeldError: it would fit if it weren't for the calls under way; see `freed`.
             BudgetExhaustedError: it doesn't fit into what is left.
         """
-        self.check(tokens=tokens, cost=cost)
-        made = Reservation(tokens, cost)
+        self.check(tokens=tokens, cost=cost, samples=samples)
+        made = Reservation(tokens, cost, samples)
         for ledger in self._chain():
             ledger._reserved.append(made)
         return made
 
-    def check(self, *, tokens: int = 0, cost: float = 0.0) -> None:
+    def check(self, *, tokens: int = 0, cost: float = 0.0, samples: int = 1) -> None:
         """Whether one more call of that size fits.
 
         Raises:
             BudgetExhaustedError: it doesn't.
         """
         for ledger in self._chain():
-            ledger._check_own(tokens, cost)
+            ledger._check_own(tokens, cost, samples)
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -118,7 +124,7 @@ class Ledger:
 
     def settle(
         self,
-        reservation: Reservation,
+        reservation: Reservation | None,
         usage: Usage,
         *,
         cost: float,
@@ -129,7 +135,7 @@ class Ledger:
         """Books what a completion really used, in place of its reservation.
 
         Args:
-            reservation: of the call.
+            reservation: of the call; `None` if it was given back with another of its completions.
             usage: its tokens.
             cost: its dollars.
             seconds: that it took.
@@ -137,7 +143,8 @@ class Ledger:
             cut: whether it was stopped early.
         """
         for ledger in self._chain():
-            ledger._reserved.remove(reservation)
+            if reservation is not None:
+                ledger._reserved.remove(reservation)
             for spent in ledger._booked(on):
                 spent.samples += 1
                 spent.cut += cut
@@ -204,12 +211,13 @@ class Ledger:
         if limit.sandbox_seconds is not None and spent.sandbox_seconds > limit.sandbox_seconds:
             raise BudgetExhaustedError(f"{limit.sandbox_seconds:g} s of sandbox time are used up")
 
-    def _check_own(self, tokens: int, cost: float) -> None:
+    def _check_own(self, tokens: int, cost: float, samples: int) -> None:
         self._check_own_time()
         limit, spent = self.budget, self.spent
         if limit.samples is not None:
             left = limit.samples - spent.samples
-            _fit(1, left, len(self._reserved), f"the budget of {limit.samples} samples is used up")
+            held = sum(one.samples for one in self._reserved)
+            _fit(samples, left, held, f"the budget of {limit.samples} samples is used up")
         if limit.tokens is not None:
             left = limit.tokens - spent.tokens_in - spent.tokens_out
             message = (

@@ -10,18 +10,20 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from agent import events
 from agent.accounts import Account
-from agent.budget import BudgetHeldError, Ledger, Reservation
+from agent.budget import BudgetExhaustedError, BudgetHeldError, Ledger, Reservation
+from agent.joint import JointCall, companions, join
 from agent.journal import Journal
 from agent.llm.base import (
     BankExhaustedError,
     Completion,
     Effort,
     Message,
+    ModelError,
     ModelRequest,
     ModelUnavailableError,
     Usage,
@@ -50,6 +52,7 @@ class Sampling:
         early_stop: stop answers while they stream that can't end well.
         effort: how long to think, in the servers' words.
         thinking: tokens that may be thought besides.
+        per_call: samples that one call asks for, where nothing but their number tells them apart.
     """
 
     max_tokens: int = 1024
@@ -58,6 +61,7 @@ class Sampling:
     early_stop: bool = True
     effort: Effort | None = None
     thinking: int | None = None
+    per_call: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +85,21 @@ class Drawer:
     journal: Journal | None
     sampling: Sampling
     listener: events.Listener
+    _joint: dict[int, JointCall] = field(default_factory=dict)
+
+    def join(self, first: Proposal, waiting: Sequence[Proposal]) -> list[Proposal]:
+        """Which of the waiting proposals come with the first one's call; they are to be begun now.
+
+        Their calls to `draw` may be made in any order, but all of them have to be made.
+        """
+        together = [
+            one
+            for one in companions(first, waiting, self.sampling.per_call)
+            if self.journal is None or self.journal.get("sample", self.task_id, one.index) is None
+        ]
+        if together:
+            self._joint.update(join([first, *together]))
+        return together
 
     async def draw(self, proposal: Proposal, ask: Ask) -> tuple[Completion, float]:
         """One completion, and what it cost.
@@ -97,25 +116,62 @@ class Drawer:
             self._settle(proposal, await self._reserve(0, 0.0), completion, paid)
             self._received(proposal, completion, paid, replayed=True)
             return completion, paid
-        request = self._request(proposal, ask)
-        held = await self._hold(proposal, request)
-        began, booked = time.perf_counter(), False
-        with metered() as meter:
-            try:
-                self.record("asked", {"index": proposal.index})
-                completion = await self._complete(proposal, request)
-                paid = self._cost(proposal, completion.usage)
-                self._settle(proposal, held, completion, paid)
-                booked = True
-                self._keep(proposal, ask, completion, paid)
-            except BankExhaustedError:
-                self.record("refused", {"index": proposal.index})
-                raise
-            finally:
-                if not booked:
-                    self._lose(proposal, held, meter.usage, time.perf_counter() - began)
+        call = self._joint.pop(proposal.index, None)
+        found = await self._with_others(call, proposal, ask) if call is not None else None
+        completion, paid = found or (await self._ask((proposal,), ask))[proposal.index]
         self._received(proposal, completion, paid, replayed=False)
         return completion, paid
+
+    async def _with_others(
+        self, call: JointCall, proposal: Proposal, ask: Ask
+    ) -> tuple[Completion, float] | None:
+        """One of a call's completions; `None` where the call has none for this proposal."""
+        if proposal is not call.proposals[0]:
+            await call.done.wait()
+        else:
+            try:
+                call.found = await self._ask(call.proposals, ask)
+            except BudgetExhaustedError:
+                pass  # one by one they may still fit
+            except ModelError as error:
+                call.error = error
+            finally:
+                call.done.set()
+        if call.error is not None:
+            raise call.error
+        return call.found.get(proposal.index)
+
+    async def _ask(
+        self, proposals: Sequence[Proposal], ask: Ask
+    ) -> dict[int, tuple[Completion, float]]:
+        """What one call brings for one or more proposals, booked and kept; not always for all."""
+        first, found = proposals[0], dict[int, tuple[Completion, float]]()
+        request = self._request(first, ask, len(proposals))
+        held: Reservation | None = await self._hold(first, request)
+        began = time.perf_counter()
+        with metered() as meter:
+            try:
+                for one in proposals:
+                    self.record("asked", {"index": one.index})
+                completions = await self._complete(first, request)
+                for one, completion in zip(proposals, completions, strict=False):
+                    paid = self._cost(one, completion.usage)
+                    self._settle(one, held, completion, paid)
+                    held = None
+                    found[one.index] = completion, paid
+                for one in proposals:
+                    if one.index in found:
+                        self._keep(one, ask, *found[one.index])
+                    else:
+                        self.record("dropped", {"index": one.index})
+            except BankExhaustedError:
+                for one in proposals:
+                    self.record("refused", {"index": one.index})
+                raise
+            finally:
+                if held is not None:
+                    self._lose(first, held, meter.usage, time.perf_counter() - began)
+        return found
 
     def account(self, tier: int, *, free: bool = False) -> Account:
         """What costs are booked on.
@@ -141,26 +197,28 @@ class Drawer:
                 on=Account.model_validate(known["on"]),
             )
 
-    async def _complete(self, proposal: Proposal, request: ModelRequest) -> Completion:
+    async def _complete(self, proposal: Proposal, request: ModelRequest) -> Sequence[Completion]:
         model = self.tiers[proposal.tier].model
         answers = await model.complete(request)
         if not answers:
             raise ModelUnavailableError(f"{model.name} gave no answer at all")
-        return answers[0]
+        return answers
 
     async def _hold(self, proposal: Proposal, request: ModelRequest) -> Reservation:
         """Sets the upper bound of a call aside."""
         size = sum(len(one.content.encode("utf-8", "surrogatepass")) for one in request.messages)
         price, limit = self.tiers[proposal.tier].price, request.tokens_out_most
-        bound = upper_bound(size, limit, price) if price else 0.0
-        return await self._reserve(size // _BYTES_PER_TOKEN + _TEMPLATE_TOKENS + limit, bound)
+        # a server that gives one answer a call reads the prompt for each
+        bound = request.n * (upper_bound(size, limit, price) if price else 0.0)
+        tokens = request.n * (size // _BYTES_PER_TOKEN + _TEMPLATE_TOKENS + limit)
+        return await self._reserve(tokens, bound, request.n)
 
     def _cost(self, proposal: Proposal, usage: Usage) -> float:
         price = self.tiers[proposal.tier].price
         return cost(usage, price) if price else 0.0
 
     def _settle(
-        self, proposal: Proposal, held: Reservation, completion: Completion, paid: float
+        self, proposal: Proposal, held: Reservation | None, completion: Completion, paid: float
     ) -> None:
         self.ledger.settle(
             held,
@@ -212,19 +270,20 @@ class Drawer:
             },
         )
 
-    async def _reserve(self, tokens: int, cost: float) -> Reservation:
+    async def _reserve(self, tokens: int, cost: float, samples: int = 1) -> Reservation:
         """Sets the call's upper bound aside, once calls under way leave enough of the budget."""
         while True:
             try:
-                return self.ledger.reserve(tokens=tokens, cost=cost)
+                return self.ledger.reserve(tokens=tokens, cost=cost, samples=samples)
             except BudgetHeldError:
                 await self.ledger.freed()
 
-    def _request(self, proposal: Proposal, ask: Ask) -> ModelRequest:
+    def _request(self, proposal: Proposal, ask: Ask, n: int) -> ModelRequest:
         return ModelRequest(
             messages=ask.messages,
             task_id=self.task_id,
             index=proposal.number if proposal.serial is None else proposal.serial,
+            n=n,
             temperature=proposal.temperature,
             top_p=self.sampling.top_p,
             max_tokens=self.sampling.max_tokens,

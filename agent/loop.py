@@ -226,12 +226,21 @@ class _Search:
         # what waits for its turn counts too: a fast model must not draw far ahead of a verdict
         while self._waiting and len(self._scopes) + len(self._arrived) < self._s.concurrency:
             proposal = self._waiting.popleft()
-            work = kind_of(proposal.kind).work(proposal, self._known)
-            scope = anyio.CancelScope()
-            self._scopes[proposal.index] = scope
-            tasks.start_soon(self._work, proposal, work, scope)
-            if isinstance(work, Ask) and self._drawer.received_before(proposal, work):
+            work = self._begin(tasks, proposal)
+            if not isinstance(work, Ask):
+                continue
+            if self._drawer.received_before(proposal, work):
                 return  # it may end the search, so nothing is asked of the model before it is told
+            for companion in self._drawer.join(proposal, self._waiting):
+                self._waiting.remove(companion)
+                self._begin(tasks, companion)
+
+    def _begin(self, tasks: TaskGroup, proposal: Proposal) -> Ask | Made | None:
+        work = kind_of(proposal.kind).work(proposal, self._known)
+        scope = anyio.CancelScope()
+        self._scopes[proposal.index] = scope
+        tasks.start_soon(self._work, proposal, work, scope)
+        return work
 
     async def _work(
         self, proposal: Proposal, work: Ask | Made | None, scope: anyio.CancelScope

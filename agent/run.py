@@ -40,6 +40,7 @@ _DECIDE_SAMPLES = (
     "effort",
     "thinking_tokens",
     "early_stop",
+    "samples_per_call",
 )
 """Settings that a resumed run has to share with the one it goes on with."""
 

@@ -150,6 +150,7 @@ def make_searcher(
             early_stop=settings.early_stop,
             effort=settings.effort,
             thinking=settings.thinking_tokens,
+            per_call=settings.samples_per_call,
         ),
         concurrency=concurrency,
         confirm=_confirmation(settings),

@@ -57,6 +57,7 @@ class Settings(BaseSettings):
         effort: how long the model thinks, in the servers' words.
         thinking_tokens: tokens a sample that may be thought besides.
         early_stop: stop answers while they stream that can't end well.
+        samples_per_call: fresh samples that one call to the model asks for.
         seed: of everything random.
         concurrency: calls to the model at a time; `None` for what suits the model.
         exhaustive: draw all `n` even after a verified pass.
@@ -107,6 +108,7 @@ class Settings(BaseSettings):
     effort: Effort | None = None
     thinking_tokens: int | None = Field(default=None, ge=1)
     early_stop: bool = True
+    samples_per_call: int = Field(default=1, ge=1, le=128)
     seed: int = 0
     concurrency: int | None = Field(default=None, ge=1)
     exhaustive: bool = False

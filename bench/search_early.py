@@ -19,12 +19,13 @@ from pathlib import Path
 import anyio
 
 from agent.drawing import Sampling
+from agent.judging import program_identity
 from agent.llm.base import Watch
 from agent.llm.early import Watcher
 from agent.llm.watching import watch_for
 from agent.results import Candidate
 from agent.search.best_of_n import BestOfN
-from agent.session import open_bench
+from agent.session import Bench, open_bench
 from agent.tiers import open_tiers
 from bench.search_common import MissingDataError, Searched, SearchOptions, Section, search_all
 from tasks import load_suite
@@ -146,6 +147,9 @@ class Live:
         passed: samples that pass all tests.
         solved: tasks with such a sample.
         reward: mean partial pass rate of the samples.
+        samples: drawn and judged.
+        duplicates: of them, those whose syntax tree had a verdict already, and got no run.
+        twins_differ: of these, how many get another outcome when they are run after all.
     """
 
     early_stop: bool
@@ -155,6 +159,9 @@ class Live:
     passed: int
     solved: int
     reward: float
+    samples: int
+    duplicates: int
+    twins_differ: int
 
 
 def run_live(asked: SearchOptions) -> Section:
@@ -168,7 +175,9 @@ def run_live(asked: SearchOptions) -> Section:
         *(
             f"  {'with   ' if one.early_stop else 'without'}: {one.tokens_out} tokens out,"
             f" {one.seconds:.0f} s, {one.passed} samples pass, {one.solved} tasks solved, mean"
-            f" reward {one.reward:.4f}, stopped: {one.stopped or 'none'}"
+            f" reward {one.reward:.4f}, stopped: {one.stopped or 'none'}; {one.duplicates} of"
+            f" {one.samples} verdicts saved as duplicates, {one.twins_differ} of which differ when"
+            " they are run"
             for one in arms
         ),
         f"  saved: {saved:.1%} of the tokens; {len(changed)} samples got another reward"
@@ -189,11 +198,25 @@ async def _live(asked: SearchOptions) -> tuple[int, list[Live], list[str]]:
             strategy = BestOfN(n=asked.samples, exhaustive=True)
             searched = await search_all(tasks, strategy, tiers, bench, sampling=sampling)
             found.append(searched)
-            arms.append(_arm(early, searched))
+            arms.append(_arm(early, searched, await _twins_differ(tasks, searched, bench)))
     return len(tasks), arms, _changed(tasks, *found)
 
 
-def _arm(early: bool, searched: Searched) -> Live:
+async def _twins_differ(tasks: Sequence[Task], searched: Searched, bench: Bench) -> int:
+    """Runs each duplicate after all, and counts those that end otherwise than their twin."""
+    differ = 0
+    for task in tasks:
+        seen: set[str] = set()
+        for one in searched.results[task.id].candidates:
+            identity = program_identity(one.program, "python")
+            if identity in seen:
+                verdict = await bench.verifier.verify(task.given(), one.program, cache=False)
+                differ += verdict.outcome is not one.verdict.outcome
+            seen.add(identity)
+    return differ
+
+
+def _arm(early: bool, searched: Searched, twins_differ: int) -> Live:
     drawn = _drawn(searched)
     spent = searched.ledger.spent
     return Live(
@@ -204,6 +227,9 @@ def _arm(early: bool, searched: Searched) -> Live:
         sum(one.verdict.passed for one in drawn),
         len(searched.solved),
         sum(one.verdict.reward for one in drawn) / max(1, len(drawn)),
+        len(drawn),
+        sum(result.duplicates for result in searched.results.values()),
+        twins_differ,
     )
 
 

@@ -45,6 +45,7 @@ SEARCH_FLAGS: Mapping[str, Any] = {
     "effort": options.EffortWord,
     "thinking_tokens": options.ThinkingTokens,
     "early_stop": options.EarlyStop,
+    "samples_per_call": options.SamplesPerCall,
     "model_timeout": options.ModelTimeout,
     "strategy": options.Strategy,
     "strategy_options": options.StrategyOption,

@@ -55,6 +55,13 @@ EarlyStop = Annotated[
         rich_help_panel=_MODEL,
     ),
 ]
+SamplesPerCall = Annotated[
+    int | None,
+    typer.Option(
+        help="Samples that one call asks for, for servers that then read the prompt only once.",
+        rich_help_panel=_MODEL,
+    ),
+]
 EffortWord = Annotated[
     str | None,
     typer.Option(
