@@ -5,6 +5,7 @@
 2    usage or configuration
 3    infrastructure: sandbox, engine, model server, disk
 4    budget exhausted
+5    `fix` only: the failure can't be reproduced
 130  interrupted
 
 A fault in Regreen itself ends with 3 and a traceback: it must not look like "not verified".
@@ -27,6 +28,7 @@ from agent.solving import NoTestsError
 from agent.verification import SamplesError
 from sandbox.errors import SandboxError, UnknownRuntimeError, UnknownSandboxError
 from tasks.model import TaskError
+from verifiers.repository import RepositoryError
 
 
 class Exit(IntEnum):
@@ -37,6 +39,7 @@ class Exit(IntEnum):
     USAGE = 2
     INFRASTRUCTURE = 3
     BUDGET = 4
+    NOT_REPRODUCED = 5
     INTERRUPTED = 130
 
 
@@ -52,6 +55,7 @@ _CODES: tuple[tuple[type[Exception], Exit], ...] = (
     (UsageError, Exit.USAGE),
     (SettingsError, Exit.USAGE),
     (TaskError, Exit.USAGE),
+    (RepositoryError, Exit.USAGE),
     (SamplesError, Exit.USAGE),
     (ProtocolError, Exit.USAGE),
     (NoTestsError, Exit.USAGE),

@@ -120,16 +120,19 @@ class Source:
         return data.decode()
 
 
-def read(program: str, entry_point: str = "", given: str = "") -> Source | None:
+def read(
+    program: str, entry_point: str = "", given: str = "", *, longest: int = LONGEST
+) -> Source | None:
     """The program to edit; `None` where there is nothing to edit in it.
 
     Args:
         program: complete source.
         entry_point: of its task; what it doesn't reach is left alone.
         given: what the task itself says, whose functions are left alone.
+        longest: characters of a program that is looked at.
     """
     text = program.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    if len(text) > LONGEST or "\f" in text or canonical(text) is None:
+    if len(text) > longest or "\f" in text or canonical(text) is None:
         return None
     with warnings.catch_warnings(action="ignore"):
         tree = ast.parse(text)

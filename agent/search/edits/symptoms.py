@@ -48,7 +48,7 @@ def symptoms(verdict: Verdict | None) -> Symptoms:
         lines.update(int(number) for line in rest for number in _LINE.findall(line)[:2])
         pair = _PAIR.fullmatch(head)
         if pair is not None and len(head) <= 2 * _LONGEST:
-            signs |= _differ(pair["got"], pair["expected"])
+            signs |= differ(pair["got"], pair["expected"])
         elif head:
             signs.add("raises")
     if verdict.outcome is Outcome.TIMEOUT:
@@ -56,7 +56,8 @@ def symptoms(verdict: Verdict | None) -> Symptoms:
     return Symptoms(frozenset(lines), frozenset(signs))
 
 
-def _differ(got_text: str, expected_text: str) -> set[str]:
+def differ(got_text: str, expected_text: str) -> set[str]:
+    """Words for how two literals differ; `unknown` where one of them is no literal."""
     known, got = _literal(got_text)
     known_too, expected = _literal(expected_text)
     if not (known and known_too):

@@ -1,0 +1,1 @@
+"""Repair of a repository whose tests fail: targets, suspects, candidates, proof, report."""

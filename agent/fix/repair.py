@@ -1,0 +1,216 @@
+"""The search for a patch: relevant tests first, the whole suite for what turns them, then proof."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import anyio
+
+from agent.budget import BudgetExhaustedError, Ledger
+from agent.fix.edits import Edit, edits
+from agent.fix.suspects import Suspect, find_suspects
+from agent.fix.targets import Targets, find_targets
+from sandbox.base import Sandbox
+from sandbox.errors import SandboxError
+from sandbox.jobs import Limits
+from sandbox.outcome import Outcome
+from verifiers.repository import RepositoryVerifier, Snapshot, SuiteOptions
+from verifiers.verdict import Verdict
+
+_SLOWER = 4.0
+"""How many times its baseline's time a run of the suite may take."""
+_LEAST_SECONDS = 5.0
+_FURTHER = 24
+"""Edits that are still tried after one that passes, to see whether it is the only one."""
+_FINALISTS = 4
+_FLAKY_PROOFS = 3
+"""Fresh runs that a patch has to pass where flaky tests were seen."""
+
+Listener = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Finalist:
+    """An edit that turns every target and breaks nothing.
+
+    Attributes:
+        edit: the patch.
+        verdict: on the whole suite; the last of the fresh ones if there were any.
+        proven: whether it passed in fresh sandboxes as well.
+    """
+
+    edit: Edit
+    verdict: Verdict
+    proven: bool = False
+
+
+@dataclass(slots=True)
+class Repair:
+    """What was tried and found.
+
+    Attributes:
+        targets: what had to be turned, and what to stay.
+        suspects: functions, most suspicious first.
+        tried: edits that were judged.
+        best: of those that don't pass, the one with the highest reward, and that.
+        finalists: that pass, in the order of their promise; the chosen one is proven.
+        refused: finalists that did not pass in a fresh sandbox, with the reason.
+        stopped: why it ended early, or empty.
+        seconds: wall time.
+    """
+
+    targets: Targets
+    suspects: tuple[Suspect, ...] = ()
+    tried: int = 0
+    best: tuple[Edit, float] | None = None
+    finalists: list[Finalist] = field(default_factory=list)
+    refused: list[tuple[Edit, str]] = field(default_factory=list)
+    stopped: str = ""
+    seconds: float = 0.0
+
+    @property
+    def chosen(self) -> Finalist | None:
+        """The first of the proven."""
+        return next((one for one in self.finalists if one.proven), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repairer:
+    """All that a repair needs besides the repository.
+
+    Attributes:
+        sandbox: open, with what the repository requires, and with `options.limits` at the least.
+        options: how its suite is run.
+        ledger: what is spent and may be.
+        most: edits to try.
+        workers: suites to run at a time.
+        only: ids of the tests to turn; empty for all that fail.
+        listener: told what is going on, in a line.
+    """
+
+    sandbox: Sandbox
+    options: SuiteOptions
+    ledger: Ledger
+    most: int = 300
+    workers: int = 1
+    only: Sequence[str] = ()
+    listener: Listener = lambda _line: None
+
+    async def repair(self, snapshot: Snapshot) -> Repair:
+        """Looks for a patch.
+
+        Raises:
+            SandboxError: the sandbox can't be had.
+            RepositoryError: the repository can't be judged.
+        """
+        began = time.monotonic()
+        self.listener("running the suite twice")
+        targets = await find_targets(self.sandbox, snapshot, self.options)
+        found = Repair(targets.only(self.only) if self.only else targets)
+        if found.targets.failing and not found.targets.broken:
+            await _Search(self, snapshot, found).run()
+        found.seconds = time.monotonic() - began
+        return found
+
+
+class _Search:
+    """One search under way."""
+
+    def __init__(self, repairer: Repairer, snapshot: Snapshot, found: Repair) -> None:
+        self._r, self._snapshot, self._found = repairer, snapshot, found
+        targets = found.targets
+        self._options = repairer.options.model_copy(
+            update={"limits": self._limits(repairer.options.limits, targets)}
+        )
+        self._verifier = RepositoryVerifier(repairer.sandbox, snapshot, self._options)
+        files = {name.partition("::")[0] for name in targets.failing}
+        self._beside = [name for name in targets.passing if name.partition("::")[0] in files]
+        self._left: Iterator[tuple[int, Edit]] = iter(())
+        self._passed: dict[int, Finalist] = {}
+        self._last = repairer.most
+        """The number of the last edit that is tried."""
+
+    async def run(self) -> None:
+        """Tries edits, and proves what passes."""
+        found = self._found
+        found.suspects = find_suspects(self._snapshot, self._verifier.sources, found.targets)
+        self._left = enumerate(edits(self._snapshot, found.suspects, found.targets.failing))
+        try:
+            async with anyio.create_task_group() as group:
+                for _ in range(self._r.workers):
+                    group.start_soon(self._work)
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        found.finalists = [self._passed[number] for number in sorted(self._passed)]
+        await self._prove()
+
+    async def _work(self) -> None:
+        for number, edit in self._left:
+            if number >= self._last or len(self._passed) >= _FINALISTS:
+                return
+            try:
+                self._r.ledger.check_time()
+            except BudgetExhaustedError as error:
+                self._found.stopped = str(error)
+                return
+            verdict = await self._judge(edit)
+            self._found.tried += 1
+            self._told(number, edit, verdict)
+
+    def _told(self, number: int, edit: Edit, verdict: Verdict) -> None:
+        found = self._found
+        self._r.listener(
+            f"edit {found.tried}: {edit.path}:{edit.line} {edit.kind}: reward {verdict.reward:.2f}"
+        )
+        if verdict.passed:
+            self._passed[number] = Finalist(edit, verdict)
+            self._last = min(self._last, number + _FURTHER)
+        elif found.best is None or verdict.reward > found.best[1]:
+            found.best = edit, verdict.reward
+
+    async def _judge(self, edit: Edit) -> Verdict:
+        """The tests of the files in which some fail; if they pass, all others as well."""
+        verdict = await self._run(edit, self._beside)
+        targets = self._found.targets
+        if verdict.passed and len(self._beside) < len(targets.passing):
+            verdict = await self._run(edit, targets.passing)
+        return verdict
+
+    async def _run(self, edit: Edit, passing: Sequence[str], *, fresh: bool = False) -> Verdict:
+        verdict = await self._verifier.verify(
+            {edit.path: edit.text},
+            fail_to_pass=self._found.targets.failing,
+            pass_to_pass=passing,
+            fresh=fresh,
+        )
+        if verdict.outcome is Outcome.INFRA:
+            raise SandboxError(f"the sandbox failed three times: {verdict.detail}")
+        self._r.ledger.ran(verdict.seconds)
+        return verdict
+
+    async def _prove(self) -> None:
+        """Fresh runs of the finalists, in their order, until one passes them."""
+        found = self._found
+        for place, finalist in enumerate(found.finalists):
+            runs = _FLAKY_PROOFS if found.targets.flaky else 1
+            for number in range(runs):
+                self._r.listener(f"proof {number + 1} of {runs} in a fresh sandbox")
+                verdict = await self._run(finalist.edit, found.targets.passing, fresh=True)
+                if not verdict.passed:
+                    found.refused.append((finalist.edit, verdict.detail))
+                    break
+            else:
+                found.finalists[place] = Finalist(finalist.edit, verdict, proven=True)
+                return
+
+    def _limits(self, limits: Limits, targets: Targets) -> Limits:
+        """Time in proportion to what the suite took before anything was changed."""
+        seconds = max(_LEAST_SECONDS, _SLOWER * targets.seconds)
+        return limits.model_copy(
+            update={
+                "wall_seconds": min(limits.wall_seconds, seconds),
+                "cpu_seconds": min(limits.cpu_seconds, max(1, round(seconds))),
+            }
+        )

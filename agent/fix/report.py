@@ -1,0 +1,223 @@
+"""What a repair amounts to: for people, for pull requests, and for programs."""
+
+from __future__ import annotations
+
+import difflib
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from agent.fix.repair import Finalist, Repair
+from agent.fix.suspects import Suspect
+from agent.fix.targets import Targets
+from verifiers.repository import Snapshot
+
+_SUSPECTS = 5
+_DETAIL_LINES = 12
+_NAMED = 20
+
+
+class FixStatus(StrEnum):
+    """How a repair ended.
+
+    FIXED: a patch turns every target and keeps what passed, proven in a fresh sandbox.
+    NOTHING_FAILING: there is nothing to repair.
+    NOT_FIXED: no patch was found.
+    NOT_REPRODUCED: tests fail now and then only, or the named ones don't.
+    ENVIRONMENT: the suite can't be run to its end.
+    BUDGET: what may be spent was spent before a patch was found.
+    """
+
+    FIXED = "fixed"
+    NOTHING_FAILING = "nothing-failing"
+    NOT_FIXED = "not-fixed"
+    NOT_REPRODUCED = "not-reproduced"
+    ENVIRONMENT = "environment"
+    BUDGET = "budget"
+
+
+class FixReport(BaseModel):
+    """The result of `regreen fix`; the fields are those of its `--json`.
+
+    Attributes:
+        status: how it ended.
+        reason: in a line.
+        diff: the patch, as a unified diff that `git apply` takes; empty if there is none.
+        files: that it changes.
+        fixed: ids of tests that it turns.
+        still_failing: ids of tests that failed before and still do.
+        flaky: ids of tests that end now this way, now that way, and are no targets.
+        trust: what the verdict is worth; see docs/repositories.md.
+        isolation: the level of isolation of the proof.
+        confidence: `plausible`: the suite is all the evidence that there is.
+        why: what speaks for and against the patch.
+        candidates: patches that were judged.
+        tokens_in: of all answers of a model; 0 where none was asked.
+        tokens_out: likewise.
+        cost: dollars, likewise.
+        seconds: wall time.
+        suspects: the most suspicious functions.
+        message: for a commit.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    status: FixStatus
+    reason: str = ""
+    diff: str = ""
+    files: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
+    still_failing: tuple[str, ...] = ()
+    flaky: tuple[str, ...] = ()
+    trust: str = "in-process"
+    isolation: str = ""
+    confidence: str = ""
+    why: tuple[str, ...] = ()
+    candidates: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost: float = 0.0
+    seconds: float = 0.0
+    suspects: tuple[Suspect, ...] = ()
+    message: str = ""
+
+
+def make_report(snapshot: Snapshot, found: Repair, *, named: bool) -> FixReport:
+    """The report on a repair.
+
+    Args:
+        snapshot: the repository.
+        found: what was tried.
+        named: whether the user named the tests to turn.
+    """
+    status, reason = _status(found, named=named)
+    chosen = found.chosen
+    failing = tuple(found.targets.failing)
+    fields = {
+        "status": status,
+        "reason": reason,
+        "still_failing": () if chosen else failing,
+        "flaky": found.targets.flaky,
+        "candidates": found.tried,
+        "seconds": found.seconds,
+        "suspects": found.suspects[:_SUSPECTS],
+    }
+    if chosen is None:
+        return FixReport.model_validate(fields)
+    edit = chosen.edit
+    return FixReport.model_validate(
+        {
+            **fields,
+            "diff": unified_diff(snapshot, edit.path, edit.text),
+            "files": (edit.path,),
+            "fixed": failing,
+            "isolation": chosen.verdict.isolation,
+            "confidence": "plausible",
+            "why": _why(found, chosen),
+            "message": _message(chosen, failing),
+        }
+    )
+
+
+def unified_diff(snapshot: Snapshot, path: str, text: str) -> str:
+    """A diff of one file that `git apply` takes; line ends are part of the lines."""
+    old = (snapshot.text(path) or "").splitlines(keepends=True)
+    lines = difflib.unified_diff(old, text.splitlines(keepends=True), f"a/{path}", f"b/{path}")
+    marked = [
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
+    ]
+    return "".join(marked)
+
+
+def markdown(report: FixReport, targets: Targets) -> str:
+    """What a pull request should say: what failed, the change, the proof, what was tried."""
+    lines = [f"## Regreen: {report.status.value.replace('-', ' ')}", "", report.reason, ""]
+    if report.fixed or report.still_failing:
+        lines += ["### What failed", ""]
+        for name in (report.fixed or report.still_failing)[:_NAMED]:
+            detail = targets.failing.get(name, "").splitlines()[-_DETAIL_LINES:]
+            lines += [f"- `{name}`", "", *_fenced("\n".join(detail), "text", indent="  "), ""]
+    if report.diff:
+        lines += ["### Change", "", *_fenced(report.diff, "diff"), "", "### Proof", ""]
+        lines += [f"- {line}" for line in report.why]
+        lines += [
+            f"- confidence: **{report.confidence}**, trust: **{report.trust}**,"
+            f" isolation: `{report.isolation}`",
+            "",
+        ]
+    lines += ["### What was tried", ""]
+    lines += [
+        f"{report.candidates} candidates in {report.seconds:.0f} s, {report.tokens_out} tokens"
+        f" out, ${report.cost:.4f}. Most suspicious functions:",
+        "",
+        *(f"- `{one.path}:{one.line}` `{one.name}` ({one.score:.2f})" for one in report.suspects),
+    ]
+    if report.flaky:
+        lines += ["", "Tests that are flaky, and were no targets:", ""]
+        lines += [f"- `{name}`" for name in report.flaky[:_NAMED]]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _status(found: Repair, *, named: bool) -> tuple[FixStatus, str]:
+    targets = found.targets
+    if targets.broken:
+        return FixStatus.ENVIRONMENT, f"the suite does not get to its end: {targets.broken}"
+    if not targets.failing:
+        if targets.uncollected:
+            file, error = next(iter(targets.uncollected.items()))
+            last = error.strip().splitlines()[-1] if error.strip() else "no reason given"
+            return FixStatus.ENVIRONMENT, f"{file} can't be collected: {last}"
+        if named:
+            return FixStatus.NOT_REPRODUCED, "none of the named tests fails in two runs"
+        if targets.flaky:
+            many = len(targets.flaky)
+            return FixStatus.NOT_REPRODUCED, f"no test fails twice; {many} fail now and then"
+        if not targets.passing:
+            return FixStatus.ENVIRONMENT, "no test was found"
+        return FixStatus.NOTHING_FAILING, f"all {len(targets.passing)} tests pass"
+    if found.chosen is not None:
+        many = len(targets.failing)
+        return FixStatus.FIXED, f"{many} failing {'test passes' if many == 1 else 'tests pass'} now"
+    if found.stopped:
+        return FixStatus.BUDGET, found.stopped
+    if found.refused:
+        return FixStatus.NOT_FIXED, (
+            f"{len(found.refused)} patches passed, and then not in a fresh sandbox:"
+            f" {found.refused[0][1]}"
+        )
+    best = f"; the best turned {found.best[1]:.0%}" if found.best and found.best[1] > 0 else ""
+    return FixStatus.NOT_FIXED, f"none of {found.tried} patches makes the tests pass{best}"
+
+
+def _why(found: Repair, chosen: Finalist) -> tuple[str, ...]:
+    targets = found.targets
+    lines = [
+        f"{len(targets.failing)} failing tests pass, {len(targets.passing)} passing ones still do,"
+        " in a fresh sandbox with another hash seed",
+        "tests that were made to fail were reported so",
+    ]
+    others = [one.edit for one in found.finalists if one is not chosen]
+    if others:
+        places = ", ".join(f"{one.path}:{one.line} ({one.kind})" for one in others)
+        lines.append(f"{len(others)} other patches pass the suite as well: {places}")
+    else:
+        lines.append(f"the only one of {found.tried} patches tried that passes the suite")
+    return tuple(lines)
+
+
+def _message(chosen: Finalist, failing: tuple[str, ...]) -> str:
+    edit = chosen.edit
+    named = "\n".join(f"- {name}" for name in failing[:_NAMED])
+    return (
+        f"Fix {edit.name} in {edit.path}\n\n"
+        f"Makes pass:\n{named}\n\n"
+        "Found and proven by Regreen; the suite is all the evidence that there is."
+    )
+
+
+def _fenced(text: str, language: str, indent: str = "") -> list[str]:
+    """A block whose fence is longer than any run of backticks in it."""
+    longest = max((len(run) for run in text.split() if set(run) == {"`"}), default=2)
+    fence = "`" * max(3, longest + 1)
+    body = [f"{indent}{line}" for line in text.rstrip("\n").splitlines()]
+    return [f"{indent}{fence}{language}", *body, f"{indent}{fence}"]

@@ -1,0 +1,193 @@
+"""What `regreen fix` repairs without a model: small repositories with one fault each.
+
+    python bench/fix.py --data quixbugs_dev.jsonl
+    python bench/fix.py --data quixbugs_dev.jsonl --only kth,sieve --json
+
+Each line of the file is a program with a fault in one line, and cases or a pytest file. A program
+becomes a repository: a module, its tests, and nothing else. A patch counts as right if it passes
+every case in a sandbox of its own, which is what `regreen fix` asks of it, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from agent.budget import Budget, Ledger
+from agent.fix.repair import Repair, Repairer
+from sandbox.base import Sandbox
+from sandbox.registry import SandboxOptions, choose_sandbox
+from verifiers.repository import SUITE_LIMITS, File, Snapshot, SuiteOptions
+
+_TOO_LONG = {"levenshtein": (3,)}
+"""Cases that take minutes even of a right program."""
+_SUITE_SECONDS = 10.0
+
+_CASES = '''"""The cases of {name}."""
+
+import copy
+
+import pytest
+from {name} import {name}
+
+CASES = {cases!r}
+
+
+@pytest.mark.parametrize("number", range(len(CASES)))
+def test_case(number):
+    arguments, expected = copy.deepcopy(CASES[number])
+    got = {name}(*arguments)
+    if not isinstance(got, (bool, int, float, str, list, dict, tuple, set, type(None))):
+        got = list(got)
+    assert got == expected
+'''
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One program.
+
+    Attributes:
+        name: of it.
+        fixed: whether a patch was found and proven.
+        tried: patches judged.
+        seconds: wall time.
+        edit: what the patch is.
+        rank: place of the patched function among the suspects, from 1.
+        others: further patches that pass the suite.
+        note: why there is none.
+    """
+
+    name: str
+    fixed: bool
+    tried: int
+    seconds: float
+    edit: str = ""
+    rank: int = 0
+    others: int = 0
+    note: str = ""
+
+
+def repository(row: dict[str, Any]) -> Snapshot:
+    """The files of one program's repository."""
+    name = row["name"]
+    if "cases" in row:
+        left_out = _TOO_LONG.get(name, ())
+        cases = [case for number, case in enumerate(row["cases"]) if number not in left_out]
+        files = {
+            f"{name}.py": row["buggy"],
+            f"test_{name}.py": _CASES.format(name=name, cases=cases),
+        }
+    else:
+        files = {
+            f"python_programs/{name}.py": row["buggy"],
+            "python_programs/__init__.py": "",
+            f"test_{name}.py": row["pytest"],
+            "conftest.py": "import pytest\n\npytest.use_correct = False\n",
+            **row["support"],
+        }
+    return Snapshot(files={path: File(content=text.encode()) for path, text in files.items()})
+
+
+async def run(given: argparse.Namespace) -> list[Row]:
+    """Repairs one after the other, in one sandbox."""
+    lines = given.data.read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines if line.strip()]
+    only = {name for name in given.only.split(",") if name}
+    wanted = [row for row in rows if not only or row["name"] in only]
+    limits = SUITE_LIMITS.model_copy(
+        update={"wall_seconds": _SUITE_SECONDS, "cpu_seconds": round(_SUITE_SECONDS)}
+    )
+    sandbox, why = await choose_sandbox(
+        given.sandbox, SandboxOptions(limits=limits, slots=given.slots)
+    )
+    async with sandbox:
+        print(f"sandbox {sandbox.level} ({why})", file=sys.stderr)
+        found = []
+        for row in wanted:
+            found.append(await _one(sandbox, row, limits, given.candidates))
+            print(_line(found[-1]), file=sys.stderr, flush=True)
+    return found
+
+
+async def _one(sandbox: Sandbox, row: dict[str, Any], limits: Any, most: int) -> Row:
+    began = time.monotonic()
+    repairer = Repairer(
+        sandbox=sandbox,
+        options=SuiteOptions(limits=limits),
+        ledger=Ledger(Budget()),
+        most=most,
+        workers=sandbox.slots,
+    )
+    repair = await repairer.repair(repository(row))
+    return _row(row["name"], repair, time.monotonic() - began)
+
+
+def _row(name: str, repair: Repair, seconds: float) -> Row:
+    chosen = repair.chosen
+    if chosen is None:
+        note = repair.targets.broken or repair.stopped
+        note = note or ("nothing fails" if not repair.targets.failing else "")
+        if repair.best is not None:
+            edit, reward = repair.best
+            note = note or f"best {reward:.2f}: {edit.kind}, line {edit.line}"
+        return Row(name, False, repair.tried, seconds, note=note)
+    edit = chosen.edit
+    places = [(one.path, one.name) for one in repair.suspects]
+    return Row(
+        name,
+        True,
+        repair.tried,
+        seconds,
+        edit=f"{edit.kind}, line {edit.line}",
+        rank=places.index((edit.path, edit.name)) + 1,
+        others=len(repair.finalists) - 1,
+    )
+
+
+def _line(row: Row) -> str:
+    said = row.edit if row.fixed else row.note
+    return (
+        f"{row.name:24}{'fixed' if row.fixed else '-':>8}{row.tried:>8}{row.seconds:>9.1f}"
+        f"{row.rank or '':>6}{row.others if row.fixed else '':>8}  {said}"
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the benchmark; 0 if it came to its end."""
+    parser = argparse.ArgumentParser(
+        prog="bench/fix.py",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
+    parser.add_argument("--data", type=Path, required=True, help="lines of name, buggy and tests")
+    parser.add_argument("--only", default="", metavar="NAMES", help="separated by commas")
+    parser.add_argument("--candidates", type=int, default=400, help="patches a program")
+    parser.add_argument("--sandbox", default="auto", help="auto, docker, local")
+    parser.add_argument("--slots", type=int, help="suites at a time")
+    parser.add_argument("--json", action="store_true", help="one JSON object in place of a table")
+    given = parser.parse_args(argv)
+    rows = anyio.run(run, given)
+    fixed = sum(row.fixed for row in rows)
+    if given.json:
+        print(json.dumps({"fixed": fixed, "programs": [asdict(row) for row in rows]}))
+        return 0
+    print(f"{'program':24}{'':>8}{'tried':>8}{'seconds':>9}{'rank':>6}{'others':>8}")
+    for row in rows:
+        print(_line(row))
+    print(f"{fixed} of {len(rows)} fixed, no model asked")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
