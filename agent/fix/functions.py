@@ -139,6 +139,6 @@ def _uses(function: FunctionNode) -> frozenset[str]:
 def _parse(text: str) -> ast.Module | None:
     try:
         with warnings.catch_warnings(action="ignore"):
-            return ast.parse(text)
+            return ast.parse(text.removeprefix("\ufeff"))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None

@@ -25,6 +25,7 @@ _FUNCTIONS = (
 def changes(source: Source, function: FunctionNode) -> Iterator[Change]:
     """Other names in place of those that stand there."""
     known = names_in(function)
+    attributes = _attributes(function)
     returned = {
         id(node.value) for node in ast.walk(function) if isinstance(node, ast.Return) and node.value
     }
@@ -37,11 +38,23 @@ def changes(source: Source, function: FunctionNode) -> Iterator[Change]:
                 for other in [one for one in known if one != node.id][:_MOST_NAMES]:
                     yield source.replace(kind, node, other)
         elif isinstance(node, ast.Attribute):
-            end = source.span(node)[1]
+            end, line = source.span(node)[1], node.end_lineno or node.lineno
+            begin = end - len(node.attr.encode())
             for other in _others(node.attr, _SIBLINGS):
-                span = (end - len(node.attr.encode()), end, other)
-                yield Change("name.method", node.end_lineno or node.lineno, (span,))
+                yield Change("name.method", line, ((begin, end, other),))
+            for other in sorted(attributes - {node.attr}):
+                yield Change("name.attribute", line, ((begin, end, other),))
 
 
 def _others(name: str, pairs: tuple[tuple[str, str], ...]) -> list[str]:
     return [b if name == a else a for a, b in pairs if name in (a, b)]
+
+
+def _attributes(function: FunctionNode) -> set[str]:
+    """Attributes that a function reads and does not call."""
+    nodes = list(ast.walk(function))
+    called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+    found = {
+        node.attr for node in nodes if isinstance(node, ast.Attribute) and id(node) not in called
+    }
+    return found if len(found) <= _MOST_NAMES else set()

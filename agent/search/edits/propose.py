@@ -11,10 +11,12 @@ from agent.search.edits import (
     flow,
     guards,
     imports,
+    missing,
     names,
     numbers,
     operators,
     swaps,
+    terms,
     wraps,
 )
 from agent.search.edits.ranking import score
@@ -32,9 +34,11 @@ _BUILT_IN: dict[str, Family] = {
     "numbers": numbers.changes,
     "swaps": swaps.changes,
     "names": names.changes,
+    "terms": terms.changes,
     "wraps": wraps.changes,
     "guards": guards.changes,
     "flow": flow.changes,
+    "missing": missing.changes,
 }
 
 MOST = 500
