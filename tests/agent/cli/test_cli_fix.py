@@ -138,7 +138,16 @@ def test_a_test_that_hangs_is_a_target_and_the_rest_is_known(regreen: Run, shop:
         "def test_none():\n    assert total(0) == 0\n"
     )
     ended = regreen(
-        "fix", shop, "--sandbox", "local", "--suite-seconds", "5", "--candidates", "25", "--json"
+        "fix",
+        shop,
+        "--sandbox",
+        "local",
+        "--suite-seconds",
+        "5",
+        "--candidates",
+        "25",
+        "--json",
+        timeout=300,
     )
     found = ended.rows[0]
     assert (ended.code, found["status"]) == (0, "fixed"), ended.err
