@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pydantic import Field
 
 from agent.search.base import Proposal, SearchState, Seen, StrategyOptions, seen
-from agent.search.belief import signs, usual_belief
+from agent.search.belief import course_of, signs, usual_belief, words_of
 from agent.search.options import OwnOptions, read_own
 from agent.search.votes import Standing, Vote, standing, vote_of
 from tasks.model import PublicTask
@@ -30,7 +30,8 @@ class AgreementOptions(OwnOptions):
     Attributes:
         probes: calls that each program is observed on, at the most; with 0 the visible tests'
             answers alone are what programs agree on.
-        patience: how far it goes on: with 2, until a sample is worth half as much as by default.
+        patience: with 2 it goes on until a sample is worth half as much as by default, and tries
+            twice as often where nothing passes.
         parallel: samples that may be under way at a time.
     """
 
@@ -45,6 +46,8 @@ class AgreementState(SearchState):
     votes: tuple[Vote, ...] = ()
     examples: int = 0
     """Visible tests that the task has, as far as one can count them."""
+    words: int = 0
+    """Of the prompt."""
     settled: bool = False
     """Whether the next sample was not worth its price."""
 
@@ -106,7 +109,7 @@ class Agreement:
 
     def start(self, task: PublicTask) -> AgreementState:
         """Nothing asked, nothing seen."""
-        return AgreementState(examples=len(example_arguments(task)))
+        return AgreementState(examples=len(example_arguments(task)), words=words_of(task.prompt))
 
     def ask(self, state: AgreementState, k: int) -> tuple[AgreementState, tuple[Proposal, ...]]:
         """The next fresh samples, a few ahead of the verdicts."""
@@ -124,8 +127,8 @@ class Agreement:
         votes = (*state.votes, vote_of(proposal, verdict))
         settled = False
         if not self.exhaustive and len(votes) < self.n:
-            worth = usual_belief().worth(votes, standing(votes))
-            settled = worth * self.own.patience < 1.0
+            course = course_of(votes, standing(votes), state.words)
+            settled = not usual_belief().patience.goes_on(course, self.own.patience)
         known = (*state.seen, seen(proposal, verdict))
         return state.model_copy(update={"seen": known, "votes": votes, "settled": settled})
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
@@ -16,6 +17,13 @@ from importlib import resources
 from pydantic import BaseModel, ConfigDict
 
 from agent.search.votes import Standing, Vote, stays_ahead
+
+_WORD = re.compile(r"[A-Za-z]{2,}")
+_USUAL_WORDS = 50
+"""Of a function's stub: the median of HumanEval's."""
+_USUAL_VARIETY = 0.5
+"""Kinds of failure to a failure, likewise."""
+_LEAST_PATIENCE = 0.2
 
 
 class Signs(BaseModel):
@@ -89,44 +97,102 @@ class Logistic(BaseModel):
         return 1 / (1 + math.exp(-logit))
 
 
+class Patience(BaseModel):
+    """When to stop drawing.
+
+    Attributes:
+        price: of a sample, as a chance to settle the answer.
+        most: samples after which what passes is believed as it is.
+        tries: samples without one that passes after which a usual task is given up.
+        variety: how much longer where the failures are of many kinds.
+        brevity: how much longer where the prompt is short.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    price: float
+    most: float
+    tries: float
+    variety: float
+    brevity: float
+
+    def goes_on(self, course: Course, factor: float = 1.0) -> bool:
+        """Whether the next sample is worth having.
+
+        Where something passes: the chance that the next one does, times the chance that the answer
+        is not settled yet, against the price. Where nothing does, only how many were tried; partial
+        pass rates don't tell whether anything ever will, the variety of failures does a little.
+
+        Args:
+            course: what was drawn.
+            factor: by how much more patient it is to be.
+        """
+        if course.passing:
+            chance = course.passing / (course.draws + 2)
+            worth = chance * (1 - stays_ahead(course.lead, course.second))
+            return worth * factor >= self.price and course.draws < self.most * factor
+        share = course.failures / max(course.draws, 1) - _USUAL_VARIETY
+        length = math.log(_USUAL_WORDS / max(course.words, 1))
+        longer = 1 + self.variety * share + self.brevity * length
+        return course.draws < self.tries * factor * max(longer, _LEAST_PATIENCE)
+
+
+class Course(BaseModel):
+    """What a search has drawn, in numbers.
+
+    Attributes:
+        draws: samples.
+        passing: of them, those that pass.
+        failures: kinds of behaviour among the others.
+        lead: size of the group that leads, and `second` of the next.
+        words: of the prompt.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    draws: int
+    passing: int
+    failures: int
+    lead: int
+    second: int
+    words: int
+
+
+def course_of(votes: Sequence[Vote], stands: Standing | None, words: int) -> Course:
+    """The numbers of some votes."""
+    return Course(
+        draws=len(votes),
+        passing=sum(vote.passed for vote in votes),
+        failures=len({vote.did for vote in votes if not vote.passed}),
+        lead=stands.lead if stands else 0,
+        second=stands.second if stands else 0,
+        words=words,
+    )
+
+
+def words_of(prompt: str) -> int:
+    """How many words the last function of a prompt has, code and prose."""
+    return len(_WORD.findall(prompt[max(prompt.rfind("def "), 0) :]))
+
+
 class Belief(BaseModel):
     """What was learnt on recorded samples.
 
     Attributes:
         passing: how likely a program is right that passes the visible tests.
         failing: how likely one is that doesn't.
-        first: samples that pass, by which one begins before any was drawn; the more kinds of
-            failure are seen, the larger it is, by `variety` for each doubling.
-        variety: see `first`.
-        price: of a sample, as a chance to settle the answer.
+        patience: when to stop.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     passing: Logistic
     failing: Logistic
-    first: float
-    variety: float
-    price: float
+    patience: Patience
 
     def right(self, signs: Signs) -> float:
         """The probability that the answer is right by tests that nobody has seen."""
         return (self.passing if signs.passes else self.failing).probability(signs)
-
-    def worth(self, votes: Sequence[Vote], stands: Standing | None) -> float:
-        """What the next sample is worth, in prices of one: below 1 it isn't worth having.
-
-        The chance that it passes, times the chance that the answer is not settled yet. Partial
-        pass rates don't tell whether anything will ever pass; the variety of failures does.
-        """
-        failures = len({vote.did for vote in votes if not vote.passed})
-        passing = sum(vote.passed for vote in votes)
-        first = self.first * (1 + self.variety * math.log2(1 + failures))
-        chance = (passing + first) / (len(votes) + 2 * first)
-        open_yet = 1.0
-        if passing and stands is not None:
-            open_yet = 1 - stays_ahead(stands.lead, stands.second)
-        return chance * open_yet / self.price
 
 
 @cache

@@ -21,7 +21,7 @@ from tasks.model import AssertTests, ProbeTests, PublicTask, PytestTests
 from verifiers.inputs.kinds import UNKNOWN, Kind, of_annotation, of_values, refine
 from verifiers.inputs.values import Maker, Palette, changes, loosened, palette
 
-PROBES = 60
+PROBES = 120
 """Calls at the most."""
 _MOST_EXAMPLES = 12
 _LONGEST_CALL = 2_000
