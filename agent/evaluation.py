@@ -20,7 +20,7 @@ from agent.results import Candidate, SearchResult
 from agent.run import Run
 from agent.session import Bench, make_searcher
 from agent.settings import Settings
-from agent.statistics import mean_interval, pass_at_ks, usual_ks, wilson_interval
+from agent.statistics import calibration_error, mean_interval, pass_at_ks, usual_ks, wilson_interval
 from agent.tiers import Tier, cost_of
 from sandbox.errors import SandboxError
 from sandbox.outcome import Outcome
@@ -54,6 +54,8 @@ class TaskScore(BaseModel):
         stopped: why the search ended.
         detail: of the verdict, or of the stop.
         incidents: programs that passed in the search and not again; none of them is `program`.
+        confidence: the probability that the search gave its program of being `right`; `None` where
+            the visible tests decide.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -76,6 +78,7 @@ class TaskScore(BaseModel):
     stopped: str = ""
     detail: str = ""
     incidents: tuple[Incident, ...] = ()
+    confidence: float | None = None
 
 
 class EvalReport(BaseModel):
@@ -106,6 +109,9 @@ class EvalReport(BaseModel):
         replayed: samples taken from the journal.
         incidents: how many programs passed in the search and not again; `scores` has them.
         run: the run's id.
+        confidence: the mean that the searches gave their programs of being right, to be compared
+            with `pass_at_1`; `None` where they gave none.
+        calibration_error: the expected calibration error of it, in ten bins.
         scores: each task.
     """
 
@@ -137,6 +143,8 @@ class EvalReport(BaseModel):
     replayed: int
     incidents: int
     run: str
+    confidence: float | None = None
+    calibration_error: float | None = None
     scores: tuple[TaskScore, ...]
 
     def summary(self) -> dict[str, Any]:
@@ -234,16 +242,17 @@ class Evaluation:
 
     async def _one(self, task: Task, ledger: Ledger, listener: events.Listener) -> TaskScore:
         own = Ledger(Budget(), ledger)
+        public = task.public() if self.protocol is Protocol.HIDDEN else task.given()
         searcher = make_searcher(
             self.settings,
             self.bench,
             self.tiers,
+            public,
             journal=self.run.journal,
             listener=listener,
             ledger=own,
             concurrency=1,  # tasks run side by side, so none of them draws ahead of need
         )
-        public = task.public() if self.protocol is Protocol.HIDDEN else task.given()
         result = await searcher.search(public)
         return await self._score(task, result, own)
 
@@ -277,6 +286,7 @@ class Evaluation:
             wall_seconds=ledger.wall_seconds,
             ledger=ledger.entries,
             stopped=result.stopped,
+            confidence=result.confidence,
             detail=result.detail or (chosen_verdict.detail if chosen_verdict else ""),
             incidents=tuple(result.incidents),
         )
@@ -311,6 +321,7 @@ class Evaluation:
         for score in scores:
             stopped[score.stopped] = stopped.get(score.stopped, 0) + 1
         samples = [float(score.samples) for score in scores]
+        said = [(one.confidence, one.right) for one in scores if one.confidence is not None]
         spent = ledger.spent
         return EvalReport(
             tasks=total,
@@ -339,6 +350,8 @@ class Evaluation:
             replayed=replayed,
             incidents=sum(len(score.incidents) for score in scores),
             run=self.run.id,
+            confidence=sum(value for value, _ in said) / len(said) if said else None,
+            calibration_error=calibration_error(said) if said else None,
             scores=tuple(scores),
         )
 

@@ -28,7 +28,7 @@ from agent.proposals.base import Ask, Known, Made, Node, Piece, Product
 from agent.proposals.registry import kind_of
 from agent.results import Candidate as Candidate
 from agent.results import SearchResult as SearchResult
-from agent.search.base import PieceVerdict, Proposal, SearchState, Seen, Strategy
+from agent.search.base import PieceVerdict, Proposal, SearchState, Seen, Strategy, prepared
 from agent.tiers import Tier
 from sandbox.outcome import Outcome
 from tasks.model import PublicTask
@@ -106,7 +106,7 @@ class _Search:
 
     def __init__(self, searcher: Searcher, task: PublicTask) -> None:
         self._s = s = searcher
-        self._task = task
+        self._task = task = prepared(searcher.strategy, task)
         self._drawer = Drawer(
             task_id=task.id,
             strategy=s.strategy.name,
@@ -355,14 +355,20 @@ class _Search:
         if best is None:
             return
         self._result.chosen = by_index[best.index]
+        self._result.confidence = self._standing().confidence
         if best.passed and (self._over or self._result.stopped == "drawn"):
             self._result.stopped, self._result.detail = "verified", ""
+        if self._over and (ending := self._state.ending):
+            self._result.stopped = ending
 
     def _best_standing(self) -> Seen | None:
-        """The best that was seen, but for those whose two verdicts disagree."""
+        return self._standing().best
+
+    def _standing(self) -> SearchState:
+        """What was seen, but for those whose two verdicts disagree."""
         fallen = {one.index for one in self._result.incidents}
         standing = tuple(one for one in self._state.seen if one.index not in fallen)
-        return self._state.model_copy(update={"seen": standing}).best
+        return self._state.model_copy(update={"seen": standing})
 
 
 def _unasked(program: str) -> Completion:

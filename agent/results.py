@@ -50,9 +50,12 @@ class SearchResult:
             which nothing came.
         duplicates: candidates that are an earlier one over again, but for comments and layout;
             they were paid for, and not run again.
+        confidence: the probability that the chosen program is right by tests that the search never
+            saw, from what it saw; `None` where the visible tests decide or nothing is known.
         stopped: why it ended: `verified`, `drawn`, `bank`, `budget`, `prompt` (too long),
-            or `tests` (they can't be run).
-        detail: a sentence for the last three.
+            `tests` (they can't be run), `agreed` (no further sample was worth its price), or
+            `hopeless` (none passed, and none was likely to).
+        detail: a sentence for `budget`, `prompt` and `tests`.
         incidents: disagreements between two verdicts on the same program.
     """
 
@@ -61,6 +64,7 @@ class SearchResult:
     candidates: list[Candidate] = field(default_factory=list)
     pieces: int = 0
     duplicates: int = 0
+    confidence: float | None = None
     stopped: str = "drawn"
     detail: str = ""
     incidents: list[Incident] = field(default_factory=list)

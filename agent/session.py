@@ -22,9 +22,12 @@ from agent.tiers import Tier
 from sandbox.base import Sandbox
 from sandbox.jobs import Limits
 from sandbox.registry import SandboxOptions, choose_sandbox
-from tasks.model import Task
+from tasks.model import PublicTask, Task
 from verifiers.cache import VerdictCache, default_cache_path
 from verifiers.verifier import Verifier, merge_limits
+
+UNDECIDED_STRATEGY = "agreement"
+"""For tasks on which a pass decides nothing, unless the user names another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,21 +123,39 @@ def make_strategy(settings: Settings) -> Strategy[Any]:
     )
 
 
+def strategy_for(settings: Settings, task: PublicTask) -> Settings:
+    """The settings with the strategy that a task wants, where the user has named none.
+
+    Where passing the visible tests is not yet being right, the first pass should not be the last
+    word: there what programs agree on decides.
+    """
+    named = "strategy" in settings.model_fields_set or settings.strategy_options
+    if named or settings.cascade or task.tests_decide or not _is_probed(task):
+        return settings
+    return settings.model_copy(update={"strategy": UNDECIDED_STRATEGY})
+
+
+def _is_probed(task: PublicTask) -> bool:
+    return task.entry_kind == "function" and task.language == "python"
+
+
 def make_searcher(
     settings: Settings,
     bench: Bench,
     tiers: Sequence[Tier],
+    task: PublicTask,
     *,
     journal: Journal | None,
     listener: events.Listener,
     ledger: Ledger,
     concurrency: int,
 ) -> Searcher:
-    """The searcher that the settings describe.
+    """The searcher that the settings describe, for a task.
 
     Raises:
         UnknownStrategyError: no strategy of that name.
     """
+    settings = strategy_for(settings, task)
     return Searcher(
         model=tiers[0].model,
         price=tiers[0].price,
@@ -161,7 +182,8 @@ def make_searcher(
 def _confirmation(settings: Settings) -> Confirm:
     if not settings.confirm:
         return Confirm.NONE
-    return Confirm.CHOSEN if settings.exhaustive else Confirm.EACH
+    goes_on = settings.exhaustive or settings.strategy == UNDECIDED_STRATEGY
+    return Confirm.CHOSEN if goes_on else Confirm.EACH
 
 
 def _largest(limits: Limits, tasks: Iterable[Task]) -> Limits:

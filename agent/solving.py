@@ -43,7 +43,7 @@ class Solution(BaseModel):
         wall_seconds: from the search's beginning to its end.
         ledger: what was spent on which model, call by call summed up; `agent.accounts.table` makes
             other tables of it.
-        stopped: why the search ended: `verified`, `drawn`, `bank`, `budget`.
+        stopped: why the search ended: `verified`, `drawn`, `bank`, `budget`, `agreed`, `hopeless`.
         detail: more about it, for `budget`.
         isolation: the level the candidates ran at.
         reduced: whether that is less than full isolation.
@@ -51,6 +51,7 @@ class Solution(BaseModel):
         confirmed: the level at which the program passed a second time, in a fresh sandbox; empty
             if it did not, or was not asked to.
         run: the run's id, if it was recorded.
+        confidence: the probability that the program is right, where its tests don't decide that.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -76,6 +77,7 @@ class Solution(BaseModel):
     incidents: tuple[Incident, ...] = ()
     confirmed: str = ""
     run: str = ""
+    confidence: float | None = None
 
 
 async def solve_task(
@@ -106,6 +108,7 @@ async def solve_task(
         settings,
         bench,
         tiers,
+        public,
         journal=journal,
         listener=listener,
         ledger=own,
@@ -142,6 +145,7 @@ def _solution(
         incidents=tuple(result.incidents),
         confirmed=chosen.confirmed if chosen else "",
         run=run,
+        confidence=result.confidence,
     )
 
 

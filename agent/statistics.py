@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 BOOTSTRAP_ROUNDS = 1_000
 
@@ -86,3 +87,48 @@ def pass_at_ks(
 def usual_ks(most: int) -> list[int]:
     """The k that reports usually show, and the largest."""
     return sorted({k for k in (1, 5, 10, 20, 50, 100) if k <= most} | ({most} if most else set()))
+
+
+def calibration_error(said: Sequence[tuple[float, bool]], bins: int = 10) -> float:
+    """The expected calibration error: how far shares of right answers are from what was said.
+
+    Naeini, Cooper and Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning"
+    (2015); equal-width bins.
+
+    Args:
+        said: a probability and what came true, a pair a case.
+        bins: of probabilities, from 0 to 1.
+    """
+    gaps = [abs(row.said - row.right) * row.count for row in reliability(said, bins)]
+    return sum(gaps) / len(said) if said else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Cases of about the same probability.
+
+    Attributes:
+        count: how many.
+        said: their mean probability.
+        right: the share that came true.
+    """
+
+    count: int
+    said: float
+    right: float
+
+
+def reliability(said: Sequence[tuple[float, bool]], bins: int = 10) -> list[Bin]:
+    """The table behind a reliability diagram; bins without a case are left out."""
+    found: list[list[tuple[float, bool]]] = [[] for _ in range(bins)]
+    for value, right in said:
+        found[min(int(value * bins), bins - 1)].append((value, right))
+    return [
+        Bin(
+            count=len(cases),
+            said=sum(value for value, _ in cases) / len(cases),
+            right=sum(right for _, right in cases) / len(cases),
+        )
+        for cases in found
+        if cases
+    ]

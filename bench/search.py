@@ -3,6 +3,7 @@
     python bench/search.py --sections stopping,replayed,edits,value,money --bank FILE --models FILE
     python bench/search.py --sections cascade --models FILE [--bank FILE]
     python bench/search.py --sections early,controller --bank FILE
+    python bench/search.py --sections agreement --bank FILE --sandbox local
     python bench/search.py --sections early-live,prefix  the embedded model, a few minutes
     python bench/search.py --sections live               the embedded model, hours; it resumes
 
@@ -23,6 +24,7 @@ _HERE = Path(__file__).resolve().parent
 sys.path[:] = [str(_HERE.parent), *(part for part in sys.path if Path(part).resolve() != _HERE)]
 
 from bench import (  # noqa: E402
+    search_agreement,
     search_cascade,
     search_controller,
     search_early,
@@ -49,6 +51,7 @@ SECTIONS: Mapping[str, Callable[[SearchOptions], Section]] = {
     "early": search_early.run_bank,
     "early-live": search_early.run_live,
     "prefix": search_prefix.run,
+    "agreement": search_agreement.run,
 }
 """Each section by its name; it runs by itself, and says what it found."""
 
@@ -87,6 +90,7 @@ def read(argv: Sequence[str] | None) -> SearchOptions:
     add("--models", type=Path, help="lines of task_id, model and solution")
     add("--bank", type=Path, help="lines of task_id and samples, weaker model")
     add("--verdicts", type=Path, help="the bank's, as `regreen verify --output` writes them")
+    add("--belief", type=Path, help="agreement: a file for what was fitted")
     add("--model", default=usual.model, help="the live section's model")
     add(
         "--tasks", type=int, default=usual.tasks, help="live, replayed, controller: HumanEval tasks"

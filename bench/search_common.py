@@ -36,6 +36,7 @@ class SearchOptions:
         models: one solution a task from each of several models.
         bank: many samples a task from one weaker model.
         verdicts: where the bank's verdicts by all tests are kept; `None` for a file in the cache.
+        belief: where to write what the section on agreement has fitted; `None` for nowhere.
         model: of the live sections.
         tasks: HumanEval tasks of the live sections.
         samples: a task, where early stops are compared live.
@@ -59,6 +60,7 @@ class SearchOptions:
     models: Path | None = None
     bank: Path | None = None
     verdicts: Path | None = None
+    belief: Path | None = None
     model: str = "local/smollm2-135m"
     tasks: int = 30
     samples: int = 2

@@ -64,6 +64,9 @@ class Job(_Frozen):
         mutates: whether changed arguments are part of the answer.
         requirements: pip requirements, present in the image or layer that runs the job.
         script: the tests once more as data, if they are nothing else; see `guest.literal`.
+        probes: calls that are made after the tests and only written down, as texts of requests;
+            for functions.
+        probe_failures: make them also where a test didn't pass.
     """
 
     program: str
@@ -78,6 +81,8 @@ class Job(_Frozen):
     mutates: bool = False
     requirements: tuple[str, ...] = ()
     script: str = ""
+    probes: tuple[str, ...] = ()
+    probe_failures: bool = False
 
     def message(
         self,
@@ -115,6 +120,8 @@ class Job(_Frozen):
                 "seed": self.seed,
                 "mutates": self.mutates,
                 "prepared": prepared,
+                "probes": self.probes,
+                "probe_failures": self.probe_failures,
             }
         )
         cases = sum(len(test.get("cases", ())) for test in self.tests)
@@ -127,14 +134,18 @@ class Job(_Frozen):
             "judge_seconds": limits["judge_seconds"] + limits["wall_seconds"] * max(1, cases),
             "public": json.dumps(public),
             "private": json.dumps(private),
-            "script": script and _order(script, limits),
+            "script": script and self._order(script),
         }
 
-
-def _order(script: str, limits: dict[str, Any]) -> str:
-    """What the slot's process is told: a script is JSON already."""
-    wall, reply = json.dumps(limits["wall_seconds"]), json.dumps(limits["reply_bytes"])
-    return f'{{"wall_seconds":{wall},"reply_bytes":{reply},"script":{script}}}'
+    def _order(self, script: str) -> str:
+        """What the slot's process is told: a script is JSON already."""
+        told = {
+            "wall_seconds": self.limits.wall_seconds,
+            "reply_bytes": self.limits.reply_bytes,
+            "probes": self.probes,
+            "probe_failures": self.probe_failures,
+        }
+        return f'{json.dumps(told)[:-1]},"script":{script}}}'
 
 
 class TestReport(_Frozen):
@@ -148,6 +159,28 @@ class TestReport(_Frozen):
     counts: bool = True
     vouched: bool = False
     """Whether it rests on nothing but the word of the candidate's own objects."""
+
+
+class Observation(_Frozen):
+    """What a program did on one probe.
+
+    Attributes:
+        kind: a builtin value came back, an exception, something that is no builtin value, nothing
+            in time, or nothing at all, after which the others have no answer either.
+        digest: the same for equal values, and for exceptions of the same name.
+        preview: the beginning of the value, or the exception's name.
+        changed: whether the program changed an argument in place.
+    """
+
+    kind: Literal["value", "raised", "foreign", "timeout", "lost"]
+    digest: str
+    preview: str = ""
+    changed: bool = False
+
+    @property
+    def answer(self) -> str:
+        """What two programs share that did the same; equal only within a kind."""
+        return f"{self.kind}:{self.digest}"
 
 
 class Report(_Frozen):
@@ -166,6 +199,7 @@ class Report(_Frozen):
         isolation: the level at which it ran, e.g. `docker/slot`.
         suite: what became of each test of a repository; `outcome` says then how the run as such
             ended, `passed` for a complete one, whatever its tests did.
+        probes: what was seen of each probe that was made.
     """
 
     outcome: Outcome
@@ -179,6 +213,7 @@ class Report(_Frozen):
     calls: int = 0
     isolation: str = ""
     suite: SuiteReport | None = None
+    probes: tuple[Observation, ...] = ()
 
 
 def infra(detail: str, isolation: str = "") -> Report:
@@ -224,7 +259,13 @@ def read_reply(reply: dict[str, Any], isolation: str) -> Report:
         output=str(program.get("tail", "")),
         calls=calls,
         isolation=isolation,
+        probes=tuple(_observation(item) for item in (judge or {}).get("probes", ())),
     )
+
+
+def _observation(item: list[Any]) -> Observation:
+    kind, digest, preview, changed = item
+    return Observation(kind=kind, digest=digest, preview=preview, changed=changed)
 
 
 def _read_suite(judge: dict[str, Any], program: dict[str, Any], isolation: str) -> Report:

@@ -83,6 +83,20 @@ class StdioTests(_Frozen):
     cases: tuple[StdioCase, ...]
 
 
+class ProbeTests(_Frozen):
+    """Calls of the entry point that are made and only written down: no answer to them is wrong.
+
+    They tell programs apart that pass the same tests. A verdict's outcome, reward and tests are
+    the same with and without them.
+    """
+
+    kind: Literal["probes"] = "probes"
+    calls: tuple[str, ...]
+    """Python source such as `f([1, 2], 3)`, with literal arguments by position."""
+    failures: bool = False
+    """Whether they are made also of a program that fails a test."""
+
+
 Tests = Annotated[AssertTests | PytestTests | StdioTests, Field(discriminator="kind")]
 
 
@@ -112,6 +126,8 @@ class PublicTask(_Frozen):
         module: the module name under which test files import the solution.
         language: a name such as `python`, `javascript`, `bash`.
         visible: tests that the search may see and run.
+        probes: calls to write down the answers of, after the visible tests; functions only.
+        scored_elsewhere: whether other tests than the visible ones decide the score.
         start: a program to begin from (a failing function to repair), or empty.
         limits: overrides of the sandbox's limits.
         mutates: whether in-place changes of arguments are part of the answer.
@@ -126,11 +142,23 @@ class PublicTask(_Frozen):
     module: str = "solution"
     language: str = "python"
     visible: tuple[Tests, ...] = ()
+    probes: ProbeTests | None = None
+    scored_elsewhere: bool = False
     start: str = ""
     limits: TaskLimits = TaskLimits()
     mutates: bool = False
     requirements: tuple[str, ...] = ()
     source: str = ""
+
+    @property
+    def tests_decide(self) -> bool:
+        """Whether a program that passes the visible tests is what was asked for.
+
+        Tests that a user gives decide. A docstring's examples don't, and neither do visible tests
+        where hidden ones score.
+        """
+        written = any(not getattr(test, "derived", False) for test in self.visible)
+        return written and not self.scored_elsewhere
 
 
 HiddenLoader = Callable[[], tuple[Tests, ...]]
@@ -169,7 +197,9 @@ class Task:
 
     def public(self) -> PublicTask:
         """What a search may see under protocol `hidden`: no hidden test is in it."""
-        return self._public
+        if not self.has_hidden:
+            return self._public
+        return self._public.model_copy(update={"scored_elsewhere": True})
 
     def given(self) -> PublicTask:
         """What a search sees under protocol `given`: every test is part of the request."""

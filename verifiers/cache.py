@@ -78,8 +78,10 @@ class VerdictCache:
 
     def put(self, key: str, verdict: Verdict) -> None:
         """Remembers a verdict, unless its outcome could be chance."""
-        if verdict.outcome in NEVER_CACHED or any(
-            test.outcome in NEVER_CACHED for test in verdict.tests
+        if (
+            verdict.outcome in NEVER_CACHED
+            or any(test.outcome in NEVER_CACHED for test in verdict.tests)
+            or any(probe.kind in ("timeout", "lost") for probe in verdict.probes)
         ):
             return
         with self._lock:

@@ -23,8 +23,12 @@ from typing import Any
 from sandbox.guest import wire
 from sandbox.guest.asserts import COMPARISON_SIGNS, assertion_text
 from sandbox.guest.literal import FUNCTIONS
-from tasks.model import AssertTests, PublicTask, Tests
+from tasks.model import AssertTests, ProbeTests, PublicTask, Tests
 
+PROBE_SECONDS = 0.2
+"""Cpu time of one probe. Right programs of HumanEval take less than 0.01 s on small inputs."""
+PROBE_BYTES = 1 << 16
+"""Of the reply to one probe."""
 _LARGE = 1_000_000
 _LARGEST_POWER = 16
 _OF_MESSAGES = frozenset({"str", "repr", "format"})
@@ -74,6 +78,34 @@ def script_of(files: tuple[tuple[str, str | None], ...], entry_point: str, modul
     except (_NotLiteral, SyntaxError, ValueError, RecursionError, MemoryError):
         return ""
     return json.dumps({"calls": calls, "checks": checks})
+
+
+@lru_cache(maxsize=512)
+def probe_requests(probes: ProbeTests, entry_point: str) -> tuple[str, ...]:
+    """The requests of probes, as `Job.probes` wants them; those that are no literal call are left.
+
+    Their numbers are those of the calls that are left, so whoever makes probes makes literal ones.
+    """
+    found: list[str] = []
+    for call in probes.calls:
+        try:
+            node = ast.parse(call, mode="eval").body
+            if not isinstance(node, ast.Call) or node.keywords:
+                continue
+            if not isinstance(node.func, ast.Name) or node.func.id != entry_point:
+                continue
+            request = {
+                "o": "call",
+                "t": {"g": entry_point},
+                "a": [_encode(_literal(part)) for part in node.args],
+                "k": {},
+                "m": True,
+                "p": [PROBE_SECONDS, PROBE_BYTES],
+            }
+        except (_NotLiteral, SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+            continue
+        found.append(wire.text(request).decode())
+    return tuple(found)
 
 
 def _statements(

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from sandbox.jobs import Report, TestReport
+from sandbox.jobs import Observation, Report, TestReport
 from sandbox.outcome import Outcome
 from tasks.model import StdioTests, Tests
 
@@ -58,6 +58,8 @@ class Verdict(_Frozen):
         memory_bytes: the program's largest resident size.
         output: the tail of what the program printed.
         cached: whether it was known already.
+        probes: what it did on each of the task's probes that was made. Nothing else in a verdict
+            depends on them.
     """
 
     outcome: Outcome
@@ -73,6 +75,7 @@ class Verdict(_Frozen):
     memory_bytes: int = 0
     output: str = ""
     cached: bool = False
+    probes: tuple[Observation, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -105,6 +108,7 @@ def from_report(report: Report, tests: Sequence[Tests], *, reduced: bool) -> Ver
         seconds=report.wall_seconds,
         memory_bytes=report.memory_bytes,
         output=report.output,
+        probes=report.probes,
     )
 
 

@@ -7,16 +7,19 @@ import json
 from collections.abc import Sequence
 
 from sandbox.base import Sandbox
-from sandbox.jobs import Job, Limits
+from sandbox.jobs import Job, Limits, Report
 from sandbox.outcome import Outcome
-from tasks.model import PublicTask, TaskLimits, Tests
+from tasks.model import ProbeTests, PublicTask, TaskLimits, Tests
 
 from .cache import VerdictCache
 from .gate import check_syntax
 from .in_process import InProcess
-from .literal import literal_script
+from .literal import literal_script, probe_requests
 from .separable import why_in_process
 from .verdict import Verdict, from_report, refused, rejected
+
+_OF_TESTS = frozenset({Outcome.PASSED, Outcome.FAILED, Outcome.ERROR, Outcome.SYNTAX})
+"""What tests say by themselves; anything else may be a probe's doing."""
 
 
 class Verifier:
@@ -89,7 +92,8 @@ class Verifier:
         if not gate.ok:
             outcome = Outcome.ERROR if gate.kind == "no-entry-point" else Outcome.SYNTAX
             return rejected(outcome, gate.reason, isolation=sandbox.level, reduced=sandbox.reduced)
-        job = self._job(task, program, chosen, self._seed if seed is None else seed, script)
+        probes = task.probes if tests is None and not shared else None
+        job = self._job(task, program, chosen, self._seed if seed is None else seed, script, probes)
         store = self._cache if cache and not fresh else None
         trust = "in-process" if shared else "isolated"
         key = self._key(job, trust) if store is not None else ""
@@ -100,15 +104,23 @@ class Verifier:
                 task, program, chosen, limits=job.limits, seed=job.seed, fresh=fresh
             )
         else:
-            report = await sandbox.run(job, fresh=fresh)
+            report = await _run(sandbox, job, fresh=fresh)
             verdict = from_report(report, chosen, reduced=sandbox.reduced)
         if store is not None:
             store.put(key, verdict)
         return verdict
 
     def _job(
-        self, task: PublicTask, program: str, tests: tuple[Tests, ...], seed: int, script: str
+        self,
+        task: PublicTask,
+        program: str,
+        tests: tuple[Tests, ...],
+        seed: int,
+        script: str,
+        probes: ProbeTests | None,
     ) -> Job:
+        of_function = task.entry_kind == "function" and task.language == "python"
+        probes = probes if of_function else None
         return Job(
             program=program,
             tests=tuple(test.model_dump(mode="json") for test in tests),
@@ -122,6 +134,8 @@ class Verifier:
             mutates=task.mutates,
             requirements=task.requirements,
             script=script,
+            probes=probe_requests(probes, task.entry_point) if probes else (),
+            probe_failures=probes.failures if probes else False,
         )
 
     def _key(self, job: Job, trust: str) -> str:
@@ -129,6 +143,20 @@ class Verifier:
             [job.model_dump(mode="json"), self.sandbox.identity, trust], sort_keys=True
         )
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+async def _run(sandbox: Sandbox, job: Job, *, fresh: bool) -> Report:
+    """Runs a job, and once more without its probes where they may have spoilt its report.
+
+    A probe may use up what a run has of time or memory, and the servers can't say whether it was
+    that or a test. What the tests amount to is then what they amount to alone.
+    """
+    report = await sandbox.run(job, fresh=fresh)
+    if not job.probes or report.outcome in _OF_TESTS or (report.tests and not report.probes):
+        return report
+    alone = job.model_copy(update={"probes": ()})
+    again = await sandbox.run(alone, fresh=fresh)
+    return again.model_copy(update={"probes": report.probes})
 
 
 def merge_limits(defaults: Limits, overrides: TaskLimits) -> Limits:

@@ -117,6 +117,11 @@ def _print(report: EvalReport, folder: str, *, as_json: bool) -> None:
         bottom, top = report.pass_at_k_interval[k]
         print(f"  pass@{k:<4} of all samples       {value:.1%}  [{bottom:.1%}, {top:.1%}]")
     print(f"  oracle (any drawn is right)   {report.oracle:.1%}")
+    if report.confidence is not None:
+        print(
+            f"  confidence, mean              {report.confidence:.1%}  "
+            f"(calibration error {report.calibration_error:.3f})"
+        )
     few, many = report.mean_samples_interval
     print(f"  samples a task                {report.mean_samples:.2f}  [{few:.2f}, {many:.2f}]")
     if report.duplicates:

@@ -161,6 +161,8 @@ class Show:
             return
         state = "verified" if solution.solved else "not verified"
         self.say(f"{name}: {state}, {len(right)} of {len(counted)} tests passed")
+        if solution.confidence is not None:
+            self.say(f"  right with probability {solution.confidence:.0%}: examples don't decide")
         for test in counted[:_TESTS_SHOWN]:
             mark = "✓" if test.outcome == "passed" else "✗"
             detail = f" — {test.outcome}: {short(test.detail)}" if mark == "✗" else ""
@@ -188,6 +190,8 @@ def _stop(solution: Solution) -> str:
     reasons = {
         "verified": "stopped at the first verified pass",
         "drawn": "all samples drawn",
+        "agreed": "stopped where another sample was not worth its price",
+        "hopeless": "given up, since no sample passed",
         "bank": "the bank has no more samples",
         "budget": f"budget exhausted: {solution.detail}",
         "prompt": f"the prompt is too long: {solution.detail}",

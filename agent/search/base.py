@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -147,6 +147,16 @@ class SearchState(_Frozen):
     """The model's bank or the budget is at its end: nothing that asks a model may be proposed."""
 
     @property
+    def confidence(self) -> float | None:
+        """The probability that `best` is right by tests that nobody here has seen, if known."""
+        return None
+
+    @property
+    def ending(self) -> str:
+        """Why the search is over, in a word of its own; empty where the usual words will do."""
+        return ""
+
+    @property
     def best(self) -> Seen | None:
         """The candidate to return: passed before reward before running before the first."""
         whole = [one for one in self.seen if one.whole]
@@ -189,6 +199,20 @@ class Strategy(Protocol[State]):
         ...
 
 
+@runtime_checkable
+class Preparing(Protocol):
+    """A strategy that wants programs judged by more than the task has, such as by probes."""
+
+    def prepared(self, task: PublicTask) -> PublicTask:
+        """The task as it is to be judged. Nothing is executed to make it."""
+        ...
+
+
+def prepared(strategy: object, task: PublicTask) -> PublicTask:
+    """The task as a strategy wants it judged."""
+    return strategy.prepared(task) if isinstance(strategy, Preparing) else task
+
+
 def seen(proposal: Proposal, verdict: Verdict) -> Seen:
     """What to remember of one verdict."""
     imported = all(test.name != "import" for test in verdict.tests)
@@ -214,11 +238,16 @@ def seen(proposal: Proposal, verdict: Verdict) -> Seen:
 def behaviour(verdict: Verdict) -> str:
     """A digest of what the tests saw: each outcome with what was got, or what ended the run.
 
+    Where there were probes, what they saw belongs to it.
+
     Only the first line of a detail counts: below it stand the program's own lines, and two
     programs may raise the same error in different places.
     """
     told = [(test.name, test.outcome, _first_line(test.detail)) for test in verdict.tests]
-    text = json.dumps(told or [verdict.outcome, _first_line(verdict.detail)])
+    if verdict.probes:
+        text = json.dumps([told, [probe.answer for probe in verdict.probes]])
+    else:
+        text = json.dumps(told or [verdict.outcome, _first_line(verdict.detail)])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 

@@ -12,7 +12,15 @@ from typing import Any
 
 from pydantic import SerializeAsAny
 
-from agent.search.base import PieceVerdict, Proposal, SearchState, Seen, Strategy, seen
+from agent.search.base import (
+    PieceVerdict,
+    Proposal,
+    SearchState,
+    Seen,
+    Strategy,
+    prepared,
+    seen,
+)
 from tasks.model import PublicTask
 from verifiers.verdict import Verdict
 
@@ -72,6 +80,10 @@ class FreeEdits:
     def name(self) -> str:
         """The strategy's own."""
         return self.inner.name
+
+    def prepared(self, task: PublicTask) -> PublicTask:
+        """The task as the strategy wants it judged."""
+        return prepared(self.inner, task)
 
     def start(self, task: PublicTask) -> FreeEditsState:
         """Nothing asked, nothing seen."""

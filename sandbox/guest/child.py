@@ -3,7 +3,8 @@
 Nothing here is trusted by anybody. What the process says are claims, which the judge decodes into
 builtin values and compares itself.
 
-From the judge: `{"c": id, "o": operation, "t": target, "a": [...], "k": {...}, "m": bool}`.
+From the judge: `{"c": id, "o": operation, "t": target, "a": [...], "k": {...}, "m": bool}`, and
+with `"p": [seconds, bytes]` a probe, which is stopped when its time is up.
 To the judge: `{"r": id, "v": value}` with `"m": [...]` for changed arguments, or `{"r": id, "x":
 exception}`, or `{"b": id, "f": callback, "a": [...]}`, a call back into a function it was given.
 """
@@ -14,6 +15,7 @@ import builtins
 import collections
 import enum
 import linecache
+import signal
 import socket
 import sys
 import types
@@ -28,6 +30,10 @@ _ATTRIBUTES = 50
 _CAUSES = 5
 
 _COMPARISONS = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__")
+
+
+class TimeUp(BaseException):
+    """A probe took too long. No `Exception`, so that a program's own handlers let it through."""
 
 
 class Session:
@@ -85,6 +91,34 @@ class Session:
             self._answer(message)
 
     def _answer(self, message: dict[str, Any]) -> None:
+        if "p" in message:
+            self._send(*self._observed(message, *message["p"]))
+        else:
+            self._send(self._reply(message))
+
+    def _observed(
+        self, message: dict[str, Any], seconds: float, most: int
+    ) -> tuple[dict[str, Any], int]:
+        """The reply to a probe, which may take so much cpu time, and the bytes that it may have.
+
+        A program that won't let itself be stopped is ended by the judge.
+        """
+
+        def stop(_signal: int, _frame: object) -> None:
+            raise TimeUp
+
+        try:
+            signal.signal(signal.SIGVTALRM, stop)
+            signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+            reply = self._reply(message)
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        except TimeUp as error:
+            reply = {"r": message["c"], "x": self._exception(error)}
+        finally:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        return reply, min(most, self._reply_bytes)
+
+    def _reply(self, message: dict[str, Any]) -> dict[str, Any]:
         call = message["c"]
         try:
             target = self._decode(message["t"])
@@ -98,9 +132,7 @@ class Session:
             elif operation == "describe":
                 result = self._describe(target)
             elif operation == "name":
-                reply = {"r": call, "v": self._name(arguments[0])}
-                self._send(reply)
-                return
+                return {"r": call, "v": self._name(arguments[0])}
             else:
                 result = OPERATIONS[operation](target, *arguments, **named)
                 awaited = operation in ("anext", "aenter", "aexit")
@@ -112,15 +144,16 @@ class Session:
                 reply["m"] = [self._encode(item) for item in arguments]
         except BaseException as error:
             reply = {"r": call, "x": self._exception(error)}
-        self._send(reply)
+        return reply
 
-    def _send(self, reply: dict[str, Any]) -> None:
+    def _send(self, reply: dict[str, Any], most: int = 0) -> None:
+        most = most or self._reply_bytes
         try:
             frame = wire.dump(reply)
         except (RecursionError, ValueError, MemoryError) as error:
             frame = wire.dump({"r": reply["r"], "x": self._exception(error)})
-        if len(frame) > self._reply_bytes:
-            long = ValueError(f"the reply takes {len(frame)} bytes, {self._reply_bytes} allowed")
+        if len(frame) > most:
+            long = ValueError(f"the reply takes {len(frame)} bytes, {most} allowed")
             frame = wire.dump({"r": reply["r"], "x": self._exception(long, "oversized")})
         self._sock.sendall(frame)
 

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import asserts, buffers, identity, proxies, remote
+from . import asserts, buffers, identity, probes, proxies, remote
 from .prompt import Prompt
 
 Keep = Callable[[dict[int, str]], None]
@@ -52,6 +52,15 @@ class Report:
     calls: int = 0
     gone: bool = False
     """Whether the program's process hung up before the tests were done with it."""
+    probes: list[list[Any]] = field(default_factory=list)
+    """What was seen of each probe; see `guest.probes`."""
+
+    @property
+    def sound(self) -> bool:
+        """Whether every test passed."""
+        return not self.broken and all(
+            result.outcome in ("passed", "skipped") for result in self.results
+        )
 
     def as_message(self) -> dict[str, Any]:
         """As JSON-able data."""
@@ -64,6 +73,7 @@ class Report:
             "broken": self.broken,
             "calls": self.calls,
             "gone": self.gone,
+            "probes": self.probes,
         }
 
 
@@ -322,15 +332,15 @@ def judge(job: dict[str, Any], sock: socket.socket, keep: Keep = _forget) -> dic
                 pytest_tests.run(bench, number, test)
         except BaseException as error:
             report.broken = f"the judge failed: {traceback.format_exception_only(error)[-1]}"
+    if job.get("probes") and (report.sound or job["probe_failures"]):
+        report.probes = probes.observe(bench.candidate, job["probes"])
     return _close(bench)
 
 
 def _examine(bench: Bench) -> None:
     """Takes the candidate's objects at their word only where that word tells things apart."""
     results = bench.report.results
-    if bench.report.broken or any(
-        result.outcome not in ("passed", "skipped") for result in results
-    ):
+    if not bench.report.sound:
         return
     counted = [result for result in results if result.counts and result.outcome == "passed"]
     vouched = [result for result in counted if result.vouched]

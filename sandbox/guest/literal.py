@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import asserts, remote, wire
+from . import asserts, probes, remote, wire
 from .judge import Report, Result, close, explain
 
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
@@ -30,7 +30,7 @@ def judge(order: dict[str, Any], sock: Any) -> dict[str, Any]:
     """Makes every call of the script against the program behind `sock`.
 
     Args:
-        order: `script`, `wall_seconds` and `reply_bytes`.
+        order: `script`, `wall_seconds`, `reply_bytes`, `probes` and `probe_failures`.
         sock: connected to the program's process.
     """
     report = Report()
@@ -53,6 +53,8 @@ def judge(order: dict[str, Any], sock: Any) -> dict[str, Any]:
         outcome, detail = checker.check(message, expression)
         counts = checker.asked(expression)
         report.results.append(Result(text, outcome, detail, line, number, counts))
+    if order.get("probes") and (report.sound or order["probe_failures"]):
+        report.probes = probes.observe(candidate, order["probes"])
     return close(report, candidate)
 
 

@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 from _thread import RLock
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any
 
 from . import buffers, wire
@@ -76,6 +76,7 @@ class Remote:
         self._sock = sock
         self._reader = wire.Reader(sock)
         self._left = wall_seconds
+        self._changes: Any = None
         self._wall = wall_seconds
         self._reply_bytes = reply_bytes
         self._mutates = mutates
@@ -177,7 +178,10 @@ class Remote:
         Returns:
             For each, whether it gave a value, and that or what was raised.
         """
-        answers: list[tuple[bool, Any]] = []
+        return list(self.each(texts))
+
+    def each(self, texts: Sequence[bytes]) -> Iterator[tuple[bool, Any]]:
+        """As `call_all`, one answer at a time, so that a caller can stop."""
         frames = bytearray()
         numbers: list[int] = []
         for place, text in enumerate(texts):
@@ -188,9 +192,29 @@ class Remote:
                     self.calls += len(numbers)
                     with contextlib.suppress(OSError):  # the wait for its reply will tell
                         self._sock.sendall(frames)
-                answers += map(self._outcome, numbers)
+                yield from map(self._outcome, numbers)
                 frames, numbers = bytearray(), []
-        return answers
+
+    def account(self) -> tuple[Lost | None, dict[str, str], int]:
+        """What `close` reads of the conversation, to be put back with `restore`."""
+        return self.lost, dict(self.breaches), self.calls
+
+    def restore(self, account: tuple[Lost | None, dict[str, str], int]) -> None:
+        """Has what came after `account` forgotten; nothing may be asked any more."""
+        self.lost, self.breaches, self.calls = account
+
+    def hurry(self, seconds: float) -> None:
+        """Leaves the candidate no more than so much wall time for all that follows."""
+        self._left = min(self._left, seconds)
+
+    def arguments(self, call: str) -> tuple[list[Any], list[Any]]:
+        """The arguments of a request, and what the last reply says that became of them.
+
+        Raises:
+            WireError: the reply doesn't say.
+        """
+        sent = wire.load(call.encode())["a"]
+        return self._decode.sequence(sent), self._decode.sequence(self._changes)
 
     def _outcome(self, number: int) -> tuple[bool, Any]:
         try:
@@ -245,6 +269,7 @@ class Remote:
                 raise self._end("protocol", "a reply to no open call")
             if not set(message) <= {"r", "v", "x", "m"} or ("v" in message) == ("x" in message):
                 raise self._end("protocol", "a reply of the wrong shape")
+            self._changes = message.get("m")
             raised: BaseException | None = None
             value: Any = None
             try:

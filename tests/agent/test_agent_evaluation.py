@@ -225,7 +225,7 @@ async def test_a_search_can_t_use_what_the_hidden_tests_say(
 ) -> None:
     tasks = list(load_suite(str(write_suite(tmp_path / "suite"))))
     samples = [HIDDEN_ONLY, EXAMPLES_ONLY, RIGHT, WRONG]
-    report = await evaluate(tasks, bank(tmp_path, {"a0": samples}))
+    report = await evaluate(tasks, bank(tmp_path, {"a0": samples}), strategy="best-of-n")
     (score,) = report.scores
     assert score.program == EXAMPLES_ONLY
     assert (score.visible_passed, score.right) == (True, False)
@@ -282,7 +282,7 @@ async def test_exhaustive_run_reports_pass_at_k(evaluate: Evaluate, tmp_path: Pa
 async def test_stopping_run_reports_no_pass_at_k(evaluate: Evaluate, tmp_path: Path) -> None:
     tasks = list(load_suite(str(write_suite(tmp_path / "suite", 2))))
     model = bank(tmp_path, {"a0": [RIGHT] * 4, "a1": [WRONG] * 2 + [RIGHT] * 2})
-    report = await evaluate(tasks, model, n=4)
+    report = await evaluate(tasks, model, n=4, strategy="best-of-n")
     assert report.pass_at_k == {}
     assert report.mean_samples == 2
     assert report.stopped == {"verified": 2}
@@ -347,9 +347,9 @@ async def test_model_that_is_down_is_one_error_and_the_run_can_be_resumed(
         return programs[request.index]
 
     with pytest.raises(ModelUnavailableError, match=r"^down$"):
-        await evaluate(tasks, scripted(breaking), concurrency=4)
+        await evaluate(tasks, scripted(breaking), concurrency=4, strategy="best-of-n")
     model = scripted(lambda request: programs[request.index])
-    report = await evaluate(tasks, model, resume="last")
+    report = await evaluate(tasks, model, resume="last", strategy="best-of-n")
     assert report.solved == 4
     assert report.replayed == 8 - len(model.requests)
     assert report.replayed >= 2
@@ -359,7 +359,7 @@ async def test_model_that_is_down_is_one_error_and_the_run_can_be_resumed(
     assert report.mean_samples == 2
 
     silent = scripted(lambda _request: AssertionError("asked again"))
-    again = await evaluate(tasks, silent, resume=report.run)
+    again = await evaluate(tasks, silent, resume=report.run, strategy="best-of-n")
     assert silent.requests == []
     assert again.lost == ()
     assert again.replayed == 8

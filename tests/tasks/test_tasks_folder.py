@@ -95,6 +95,7 @@ test_b = 0.5
         limits=TaskLimits(cpu_seconds=2, memory_mb=256),
         mutates=True,
         requirements=("numpy>=2", "attrs"),
+        scored_elsewhere=True,
         source=str(folder / "task.toml"),
     )
     assert task.scoring() == (

@@ -145,9 +145,8 @@ def test_it_takes_a_public_task_and_a_verdict_and_nothing_else() -> None:
     import inspect
 
     parameters: dict[str, Any] = dict(inspect.signature(feedback, eval_str=True).parameters)
-    assert {name: one.annotation for name, one in parameters.items()} == {
-        "task": PublicTask,
-        "verdict": Verdict,
-    }
+    taken: dict[str, object] = {name: one.annotation for name, one in parameters.items()}
+    wanted: dict[str, object] = {"task": PublicTask, "verdict": Verdict}
+    assert taken == wanted
     imported = {line for line in inspect.getsource(module).splitlines() if "import" in line}
     assert not any("scorer" in line or "import Task" in line for line in imported)

@@ -15,6 +15,7 @@ from tests.agent.author import TASK
 from verifiers.verdict import TestResult, Verdict
 
 OPTIONS: dict[str, list[dict[str, Any]]] = {
+    "agreement": [{}, {"probes": 0, "parallel": 1}, {"patience": 0.1}],
     "best-of-n": [{}, {"temperature_end": 0.0}],
     "greedy": [{}],
     "majority": [{}, {"filter": False}],

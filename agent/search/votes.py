@@ -1,0 +1,150 @@
+"""What programs agree on: votes on the answers to probes, and which of them to believe.
+
+Grouping by behaviour and taking the largest group: Chen et al., "CodeT: Code Generation with
+Generated Tests" (2022), and Li et al., "Competition-Level Code Generation with AlphaCode" (2022).
+When to stop asking for votes: Aggarwal et al., "Let's Sample Step by Step: Adaptive-Consistency for
+Efficient Reasoning and Coding with LLMs" (2023).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pydantic import BaseModel, ConfigDict
+
+from agent.search.base import Proposal, behaviour
+from sandbox.outcome import Outcome
+from verifiers.verdict import Verdict
+
+SHARING = 2.0
+"""What a mean sharer of an answer counts, against one of the same group. Of 0, 0.3, 1, 3 and 30 the
+best for 8 to 100 draws of half of the tasks of a recorded bank, by little."""
+
+
+class Vote(BaseModel):
+    """What one program said.
+
+    Attributes:
+        index: of its proposal.
+        passed: whether it passed every visible test; where there is none, whether it gave a value
+            to any probe.
+        reward: its partial pass rate.
+        answers: to the probes, as far as it got; equal ones are the same answer.
+        raised: share of the answers that are no value: exceptions, timeouts, objects.
+        changed: whether it changed an argument in place.
+        did: what tests and probes saw, as one digest.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    index: int
+    passed: bool
+    reward: float = 0.0
+    answers: tuple[str, ...] = ()
+    raised: float = 0.0
+    changed: bool = False
+    did: str = ""
+
+
+def vote_of(proposal: Proposal, verdict: Verdict) -> Vote:
+    """The vote of a program with this verdict."""
+    probes = verdict.probes
+    values = sum(probe.kind == "value" for probe in probes)
+    untested = not verdict.tests and verdict.outcome is Outcome.FAILED
+    return Vote(
+        index=proposal.index,
+        passed=verdict.passed or (untested and values > 0),
+        reward=verdict.reward,
+        answers=tuple(probe.answer for probe in probes),
+        raised=1 - values / len(probes) if probes else 0.0,
+        changed=any(probe.changed for probe in probes),
+        did=behaviour(verdict),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the votes stand.
+
+    Attributes:
+        chosen: the vote to believe.
+        votes: that counted: of programs that pass, or of the best of those that don't.
+        lead: how many of them are of the chosen one's group, which gave the same answers to all.
+        second: how many are of the next largest group.
+        agreement: the mean share of votes that gave the chosen one's answer to a probe.
+    """
+
+    chosen: Vote
+    votes: int
+    lead: int
+    second: int
+    agreement: float
+
+
+def standing(votes: Sequence[Vote]) -> Standing | None:
+    """Which vote to believe, and how far the others stand behind it; `None` if there is none.
+
+    Programs that pass go before all others; failing them, those with the highest reward. Among
+    them each is worth the size of its group, and the mean number of votes that share its answer to
+    a probe: so two groups that differ on an odd input only help each other against a third.
+    """
+    counted = entitled(votes)
+    if not counted:
+        return None
+    groups: dict[object, list[Vote]] = {}
+    for vote in counted:
+        groups.setdefault(vote.answers or vote.did, []).append(vote)
+    members = list(groups.values())
+    sharing = _sharing(members)
+    worth = [
+        len(group) + SHARING * shared - group[0].raised
+        for group, shared in zip(members, sharing, strict=True)
+    ]
+    best = max(range(len(members)), key=lambda place: (worth[place], -place))
+    others = [len(group) for place, group in enumerate(members) if place != best]
+    return Standing(
+        chosen=members[best][0],
+        votes=len(counted),
+        lead=len(members[best]),
+        second=max(others, default=0),
+        agreement=sharing[best] / len(counted),
+    )
+
+
+def entitled(votes: Sequence[Vote]) -> list[Vote]:
+    """The votes that count: of those that pass; if none does, of those that come closest."""
+    passing = [vote for vote in votes if vote.passed]
+    if passing:
+        return passing
+    most = max((vote.reward for vote in votes), default=0.0)
+    closest = [vote for vote in votes if vote.reward == most]
+    return [vote for vote in closest if vote.answers] or closest
+
+
+def _sharing(groups: Sequence[Sequence[Vote]]) -> list[float]:
+    """For each group, how many votes share its answer to a probe, on the mean over the probes."""
+    probes = max(len(group[0].answers) for group in groups)
+    counts: list[Counter[str]] = [Counter() for _ in range(probes)]
+    for group in groups:
+        for count, answer in zip(counts, group[0].answers, strict=False):
+            count[answer] += len(group)
+    return [
+        sum(count[answer] for count, answer in zip(counts, group[0].answers, strict=False))
+        / max(probes, 1)
+        for group in groups
+    ]
+
+
+@lru_cache(maxsize=4096)
+def stays_ahead(lead: int, second: int) -> float:
+    """The probability that the leading answer is also the likelier one, given counts of two.
+
+    The Beta criterion of adaptive consistency (Aggarwal et al., 2023, section 3): with a uniform
+    prior, `P(p > 1/2)` under `Beta(lead + 1, second + 1)`, here as the binomial tail that it is.
+    """
+    flips = lead + second + 1
+    return float(sum(math.comb(flips, heads) for heads in range(lead + 1)) / 2**flips)

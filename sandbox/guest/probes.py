@@ -1,0 +1,132 @@
+"""Probes: calls with given arguments whose answers are written down, and which nothing can fail.
+
+They are made after every test has its result, so that what a program does on them can't change
+what the tests said. The answers are claims like all else that a program says: decoded into exact
+builtin values or refused, and here made short: a digest that equal values share, and a preview.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from . import remote
+
+MOST_TIMEOUTS = 3
+"""Probes without an answer in time, after which no more are made."""
+WALL_SECONDS = 5.0
+"""Of all probes of a run together."""
+_PREVIEW = 60
+_DIGITS = 12
+"""To which floats are compared: two ways to add up may differ in the last bits."""
+_LARGE = 1e15
+
+
+def observe(candidate: remote.Remote, calls: Sequence[str]) -> list[list[Any]]:
+    """What each call gives: kind, digest, preview, and whether an argument was changed.
+
+    The kinds are `value`, `raised` (the preview names the exception), `foreign` (no builtin
+    value), `timeout`, and `lost` (there was no answer to this one and there will be none to any).
+    It leaves the account of the conversation as it was before.
+
+    Args:
+        candidate: after its tests.
+        calls: texts of requests, but for their numbers, as `verifiers.literal` makes them.
+    """
+    if candidate.lost is not None:
+        return []
+    before = candidate.account()
+    candidate.hurry(WALL_SECONDS)
+    found: list[list[Any]] = []
+    timeouts = 0
+    for is_value, answer in candidate.each([call.encode() for call in calls]):
+        seen = _seen(is_value, answer)
+        seen.append(seen[0] == "value" and _changed(candidate, calls[len(found)]))
+        found.append(seen)
+        timeouts += seen[0] == "timeout"
+        if seen[0] == "lost" or timeouts >= MOST_TIMEOUTS or candidate.lost is not None:
+            break
+    candidate.restore(before)
+    return found
+
+
+def _seen(is_value: bool, answer: Any) -> list[Any]:
+    if not is_value:
+        return _ending(answer)
+    try:
+        text = canonical(answer)
+    except TypeError as error:
+        return ["foreign", digest(str(error)), str(error)[:_PREVIEW]]
+    except (RecursionError, MemoryError, ValueError):
+        return ["foreign", digest("too deep"), "too deep"]
+    return ["value", digest(text), text[:_PREVIEW]]
+
+
+def _ending(error: BaseException) -> list[Any]:
+    if isinstance(error, remote.Lost):
+        return ["timeout" if error.reason == "timeout" else "lost", digest(error.reason), ""]
+    if isinstance(error, remote.NotBuiltinError):
+        return ["foreign", digest(str(error)), str(error)[:_PREVIEW]]
+    told = getattr(error, "__remote__", None)
+    name = str(told["type"]) if told else type(error).__name__
+    if isinstance(error, remote.Thrown):
+        name = str(error).partition(":")[0]
+    if name == "TimeUp":
+        return ["timeout", digest("timeout"), ""]
+    return ["raised", digest(name), name[:_PREVIEW]]
+
+
+def _changed(candidate: remote.Remote, call: str) -> bool:
+    """Whether the arguments look other than those that were sent."""
+    try:
+        sent, back = candidate.arguments(call)
+        return [canonical(one) for one in sent] != [canonical(one) for one in back]
+    except Exception:
+        return True  # what can't be read is not what was sent
+
+
+def digest(text: str) -> str:
+    """Short, and the same for the same text in every run."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+
+
+def canonical(value: Any) -> str:
+    """A text that values share which are equal as tests compare them, floats to 12 digits.
+
+    Raises:
+        TypeError: it is no builtin value.
+    """
+    kind = type(value)
+    if kind in (int, bool, float, complex):
+        return _number(value)
+    if kind is str or kind is bytes or value is None or value is Ellipsis:
+        return repr(value)
+    if kind is list:
+        return f"[{', '.join(map(canonical, value))}]"
+    if kind is tuple:
+        return f"({', '.join(map(canonical, value))},)"
+    if kind is set or kind is frozenset:
+        return f"{{{', '.join(sorted(map(canonical, value)))}}}"
+    if kind is dict:
+        items = sorted(f"{canonical(key)}: {canonical(item)}" for key, item in value.items())
+        return f"dict({', '.join(items)})"
+    if kind.__module__ in ("datetime", "decimal", "fractions", "collections") or kind in (
+        range,
+        bytearray,
+        slice,
+    ):
+        return repr(value)
+    raise TypeError(f"{kind.__name__} is no builtin value")
+
+
+def _number(value: Any) -> str:
+    if type(value) is complex:
+        return f"complex({_number(value.real)}, {_number(value.imag)})"
+    if type(value) is float and not (math.isfinite(value) and value == int(value)):
+        return f"{value:.{_DIGITS}g}"
+    if type(value) is float and abs(value) > _LARGE:
+        return f"{value:.{_DIGITS}g}"
+    whole = int(value)
+    return hex(whole) if abs(whole) > _LARGE else str(whole)
