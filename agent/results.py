@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from agent.incidents import Incident
 from agent.llm.base import Completion
+from agent.routing.route import Route
 from verifiers.verdict import Verdict
 
 
@@ -50,10 +51,12 @@ class SearchResult:
             which nothing came.
         duplicates: candidates that are an earlier one over again, but for comments and layout;
             they were paid for, and not run again.
-        stopped: why it ended: `verified`, `drawn`, `bank`, `budget`, `prompt` (too long),
-            or `tests` (they can't be run).
+        stopped: why it ended: `verified`, `drawn`, `given up`, `bank`, `budget`,
+            `prompt` (too long), or `tests` (they can't be run).
         detail: a sentence for the last three.
         incidents: disagreements between two verdicts on the same program.
+        routes: the tiers that the task stood in, each as it came there; the last is the present
+            one with what is believed at the end.
     """
 
     task_id: str
@@ -64,6 +67,7 @@ class SearchResult:
     stopped: str = "drawn"
     detail: str = ""
     incidents: list[Incident] = field(default_factory=list)
+    routes: list[Route] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:

@@ -36,7 +36,10 @@ RIGHT = "def f(n):\n    return n + 1\n"
         (("solve", "add_one", "-m", "replay/gone.jsonl"), "there is no file gone.jsonl"),
         (("solve", "add_one", "-m", "openai/x"), "no key; set OPENAI_API_KEY"),
         (("solve", "add_one", "-m", "openai/x", "--base-url", "x"), "is no address; write http"),
-        (("solve", "add_one", "--strategy", "luck"), "known are beam, best-of-n, decompose"),
+        (
+            ("solve", "add_one", "--strategy", "luck"),
+            "known are adaptive, beam, best-of-n, decompose",
+        ),
         (
             ("solve", "add_one", "--strategy", "beam", "--option", "widht=3"),
             "strategy beam has no option 'widht': its options are",

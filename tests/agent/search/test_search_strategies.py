@@ -96,7 +96,8 @@ def test_registry() -> None:
     greedy: Any = create_strategy("greedy", StrategyOptions(n=3, temperature=0.9))
     assert (greedy.n, greedy.temperature, greedy.name) == (1, 0.0, "greedy")
     with pytest.raises(
-        UnknownStrategyError, match=r"unknown strategy 'bestofn': known are beam, best-of-n, .*"
+        UnknownStrategyError,
+        match=r"unknown strategy 'bestofn': known are adaptive, beam, best-of-n, .*",
     ):
         create_strategy("bestofn", StrategyOptions())
 
