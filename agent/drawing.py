@@ -290,7 +290,7 @@ class Drawer:
             seed=sample_seed(self.sampling.seed, self.task_id, proposal.number),
             watch=watch_for(ask.wanted) if ask.wanted and self.sampling.early_stop else None,
             effort=self.sampling.effort,
-            thinking=self.sampling.thinking,
+            thinking=proposal.thinking or self.sampling.thinking,
         )
 
     def _received(

@@ -13,12 +13,14 @@ from pydantic import BaseModel, ConfigDict
 
 from agent import events
 from agent.accounts import Entry, table
-from agent.budget import Budget, Ledger
+from agent.budget import Ledger
 from agent.incidents import Incident
 from agent.loop import first_error
 from agent.results import Candidate, SearchResult
+from agent.routing.pool import Pool
+from agent.routing.route import Route
 from agent.run import Run
-from agent.session import Bench, make_searcher
+from agent.session import Bench, make_profile, make_searcher, task_budget
 from agent.settings import Settings
 from agent.statistics import calibration_error, mean_interval, pass_at_ks, usual_ks, wilson_interval
 from agent.tiers import Tier, cost_of
@@ -56,6 +58,7 @@ class TaskScore(BaseModel):
         incidents: programs that passed in the search and not again; none of them is `program`.
         confidence: the probability that the search gave its program of being `right`; `None` where
             the visible tests decide.
+        routes: the tiers that the task stood in, from the first, each with its reason.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -79,6 +82,7 @@ class TaskScore(BaseModel):
     detail: str = ""
     incidents: tuple[Incident, ...] = ()
     confidence: float | None = None
+    routes: tuple[Route, ...] = ()
 
 
 class EvalReport(BaseModel):
@@ -217,16 +221,19 @@ class Evaluation:
         self.run.note_sandbox(self.bench.sandbox)
         scores: dict[str, TaskScore] = {}
         waiting = list(reversed(tasks))
+        pool = self._pool(len(tasks))
 
         async def worker() -> None:
             while waiting:
                 task = waiting.pop()
-                scores[task.id] = await self._one(task, ledger, count)
+                scores[task.id] = await self._one(task, ledger, count, pool)
                 self.scored(scores[task.id])
 
         try:
             async with anyio.create_task_group() as group:
-                for _ in range(min(self._tasks_at_a_time(), len(tasks))):
+                # with a pool all tasks have to be there, for the best of them to be found
+                at_a_time = len(tasks) if pool is not None else self._tasks_at_a_time()
+                for _ in range(min(at_a_time, len(tasks))):
                     group.start_soon(worker)
         except BaseExceptionGroup as errors:
             raise first_error(errors) from None
@@ -235,14 +242,27 @@ class Evaluation:
         self._write(report, tasks)
         return report
 
+    def _pool(self, tasks: int) -> Pool | None:
+        """The samples that all tasks share, where the settings say so."""
+        if self.settings.pool is None:
+            return None
+        return Pool(
+            samples=self.settings.pool,
+            tasks=tasks,
+            at_a_time=self._tasks_at_a_time(),
+            floor=make_profile(self.settings).pool_floor,
+        )
+
     def _tasks_at_a_time(self) -> int:
         if all(name.startswith("replay/") for name in self.settings.models):
             return self.bench.sandbox.slots + 1  # the bank answers at once: the sandbox decides
         return self.settings.calls_at_a_time
 
-    async def _one(self, task: Task, ledger: Ledger, listener: events.Listener) -> TaskScore:
-        own = Ledger(Budget(), ledger)
+    async def _one(
+        self, task: Task, ledger: Ledger, listener: events.Listener, pool: Pool | None
+    ) -> TaskScore:
         public = task.public() if self.protocol is Protocol.HIDDEN else task.given()
+        own = Ledger(task_budget(self.settings, public), ledger)
         searcher = make_searcher(
             self.settings,
             self.bench,
@@ -252,6 +272,7 @@ class Evaluation:
             listener=listener,
             ledger=own,
             concurrency=1,  # tasks run side by side, so none of them draws ahead of need
+            pool=pool,
         )
         result = await searcher.search(public)
         return await self._score(task, result, own)
@@ -289,6 +310,7 @@ class Evaluation:
             confidence=result.confidence,
             detail=result.detail or (chosen_verdict.detail if chosen_verdict else ""),
             incidents=tuple(result.incidents),
+            routes=tuple(result.routes),
         )
 
     async def _hidden(self, task: Task, candidates: Sequence[Candidate]) -> dict[str, Verdict]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from agent.incidents import Incident as Incident
 from agent.llm.base import Usage
+from agent.routing.route import Route as Route
 from verifiers.verdict import Verdict
 
 
@@ -15,6 +16,14 @@ class TaskStarted:
     """The search for one task begins."""
 
     task_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TierChosen:
+    """A task stands in a tier: at its beginning, and when verdicts have moved it to another."""
+
+    task_id: str
+    route: Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +61,7 @@ class TaskFinished:
     stopped: str
 
 
-Event = TaskStarted | SampleReceived | VerdictReached | Incident | TaskFinished
+Event = TaskStarted | TierChosen | SampleReceived | VerdictReached | Incident | TaskFinished
 Listener = Callable[[Event], None]
 
 

@@ -28,7 +28,18 @@ from agent.proposals.base import Ask, Known, Made, Node, Piece, Product
 from agent.proposals.registry import kind_of
 from agent.results import Candidate as Candidate
 from agent.results import SearchResult as SearchResult
-from agent.search.base import PieceVerdict, Proposal, SearchState, Seen, Strategy, prepared
+from agent.routing.features import features
+from agent.routing.pool import Pool, PoolSpentError
+from agent.routing.router import Router
+from agent.search.base import (
+    GivesUp,
+    PieceVerdict,
+    Proposal,
+    SearchState,
+    Seen,
+    Strategy,
+    prepared,
+)
 from agent.tiers import Tier
 from sandbox.outcome import Outcome
 from tasks.model import PublicTask
@@ -64,6 +75,10 @@ class Searcher:
         sampling: how to draw.
         concurrency: calls to the model at a time, for one task.
         confirm: which passing candidates are judged again in a fresh sandbox before they count.
+        router: says in which tier a task stands, for events and reports; a strategy that routes has
+            one of its own.
+        pool: shared with the searches for other tasks: each sample waits until it is dealt out;
+            needs a router.
         listener: told what happens.
     """
 
@@ -77,6 +92,8 @@ class Searcher:
     sampling: Sampling = field(default_factory=Sampling)
     concurrency: int = 4
     confirm: Confirm = Confirm.EACH
+    router: Router | None = None
+    pool: Pool | None = None
     listener: events.Listener = events.ignore
 
     async def search(self, task: PublicTask) -> SearchResult:
@@ -91,6 +108,9 @@ class Searcher:
             return await _Search(self, task).run()
         except BaseExceptionGroup as group:
             raise first_error(group) from None
+        finally:
+            if self.pool is not None:
+                self.pool.leave()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +139,7 @@ class _Search:
         self._judging = Judging(task, s.verifier, s.ledger, s.journal)
         self._state: SearchState = s.strategy.start(task)
         self._result = SearchResult(task.id)
+        self._looks = features(task)
         self._nodes: dict[int, Node] = {}
         self._known = Known(task, self._nodes)
         self._identities: set[str] = set()
@@ -135,6 +156,7 @@ class _Search:
         """Runs it to its end."""
         self._s.listener(events.TaskStarted(self._task.id))
         self._drawer.book_lost()
+        self._route()
         async with anyio.create_task_group() as tasks:
             while True:
                 await self._settle()
@@ -179,8 +201,23 @@ class _Search:
                 )
             )
             self._state = self._s.strategy.tell(self._state, proposal, candidate.verdict)
+            self._route()
             self._over = self._s.strategy.finished(self._state)
             self._ask()
+
+    def _route(self) -> None:
+        """Takes down in which tier the task stands by what the model under way has drawn."""
+        if self._s.router is None or (self._result.routes and self._state.seen[-1].passed):
+            return
+        tiers = {index: node.proposal.tier for index, node in self._nodes.items()}
+        last = max(tiers.values(), default=0)
+        seen = [one for one in self._state.seen if tiers.get(one.index) == last]
+        route, known = self._s.router.route(self._looks, seen), self._result.routes
+        if known and known[-1].tier is route.tier:
+            known[-1] = route
+            return
+        known.append(route)
+        self._s.listener(events.TierChosen(self._task.id, route))
 
     async def _settled(self, done: _Done) -> Candidate:
         """What is known for good of a proposal whose turn has come."""
@@ -256,6 +293,8 @@ class _Search:
                     self._stop("bank", str(error))
             except BudgetExhaustedError as error:
                 self._stop("budget", str(error))
+            except PoolSpentError as error:
+                self._stop("pool", str(error))
             except PromptTooLongError as error:
                 if proposal.parent is None:
                     self._stop("prompt", str(error))
@@ -285,6 +324,7 @@ class _Search:
             completion, paid = _unasked(work.program), 0.0
             product = Product(work.program)
         else:
+            await self._turn(proposal, work)
             completion, paid = await self._drawer.draw(proposal, work)
             product = kind_of(proposal.kind).read(proposal, completion, self._known)
         verdict = await self._verdict(proposal, product.program, product.piece)
@@ -299,6 +339,13 @@ class _Search:
             tier=proposal.tier,
         )
         return _Done(candidate, whole=product.piece is None)
+
+    async def _turn(self, proposal: Proposal, work: Ask) -> None:
+        """Waits until a shared pool deals out a sample to this task."""
+        if self._s.pool is not None:
+            chance = self._result.routes[-1].chance if self._result.routes else 0.0
+            recorded = self._drawer.received_before(proposal, work) is not None
+            await self._s.pool.take(chance, recorded=recorded)
 
     async def _verdict(self, proposal: Proposal, program: str, piece: Piece | None) -> Verdict:
         judge, index, on = (
@@ -345,7 +392,10 @@ class _Search:
 
     async def _choose(self) -> None:
         by_index = {one.index: one for one in self._result.candidates}
-        best = self._best_standing()
+        best, strategy = self._best_standing(), self._s.strategy
+        gives_up = isinstance(strategy, GivesUp) and strategy.gave_up(self._state)
+        if self._result.stopped == "drawn" and gives_up:
+            self._result.stopped = "given up"
         while best is not None and best.passed and self._s.confirm is Confirm.CHOSEN:
             by_index[best.index] = confirmed = await self._confirm(by_index[best.index])
             if confirmed.verdict.passed:
@@ -356,7 +406,7 @@ class _Search:
             return
         self._result.chosen = by_index[best.index]
         self._result.confidence = self._standing().confidence
-        if best.passed and (self._over or self._result.stopped == "drawn"):
+        if best.passed and (self._over or self._result.stopped in ("drawn", "given up")):
             self._result.stopped, self._result.detail = "verified", ""
         if self._over and (ending := self._state.ending):
             self._result.stopped = ending

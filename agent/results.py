@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from agent.incidents import Incident
 from agent.llm.base import Completion
+from agent.routing.route import Route
 from verifiers.verdict import Verdict
 
 
@@ -52,11 +53,13 @@ class SearchResult:
             they were paid for, and not run again.
         confidence: the probability that the chosen program is right by tests that the search never
             saw, from what it saw; `None` where the visible tests decide or nothing is known.
-        stopped: why it ended: `verified`, `drawn`, `bank`, `budget`, `prompt` (too long),
-            `tests` (they can't be run), `agreed` (no further sample was worth its price), or
-            `hopeless` (none passed, and none was likely to).
+        stopped: why it ended: `verified`, `drawn`, `given up`, `bank`, `budget`, `prompt` (too
+            long), `tests` (they can't be run), `agreed` (no further sample was worth its price),
+            or `hopeless` (none passed, and none was likely to).
         detail: a sentence for `budget`, `prompt` and `tests`.
         incidents: disagreements between two verdicts on the same program.
+        routes: the tiers that the task stood in, each as it came there; the last is the present
+            one with what is believed at the end.
     """
 
     task_id: str
@@ -68,6 +71,7 @@ class SearchResult:
     stopped: str = "drawn"
     detail: str = ""
     incidents: list[Incident] = field(default_factory=list)
+    routes: list[Route] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:

@@ -9,11 +9,16 @@ from functools import lru_cache
 from typing import Any
 
 from agent import events
-from agent.budget import Ledger
+from agent.budget import Budget, Ledger
 from agent.confirming import open_second
 from agent.drawing import Sampling
 from agent.journal import Journal
 from agent.loop import Confirm, Searcher
+from agent.routing.features import features
+from agent.routing.pool import Pool
+from agent.routing.presets import choose_profile, pooled
+from agent.routing.profile import Profile
+from agent.routing.router import Router
 from agent.search.base import Strategy, StrategyOptions
 from agent.search.cascade import Cascade, Stage
 from agent.search.registry import create_strategy
@@ -91,6 +96,37 @@ async def open_bench(settings: Settings, tasks: Iterable[Task]) -> AsyncIterator
                 cache.close()
 
 
+def make_profile(settings: Settings) -> Profile:
+    """What tasks are routed by.
+
+    Raises:
+        ProfileError: there is no such preset, or the file can't be used.
+    """
+    profile = choose_profile(
+        settings.routing,
+        settings.profile,
+        samples=settings.tier_samples,
+        strategies=settings.tier_strategies,
+    )
+    return profile if settings.pool is None else pooled(profile)
+
+
+def strategy_name(settings: Settings, _task: PublicTask | None = None) -> str:
+    """The strategy for a task: the one place where a task can be given another than the settings'.
+
+    Args:
+        settings: in force.
+        _task: as the search sees it; `None` where no task is known yet.
+    """
+    return settings.strategy
+
+
+def task_budget(settings: Settings, task: PublicTask) -> Budget:
+    """What one task may take, by the tier that its prompt puts it in."""
+    router = Router(profile=make_profile(settings), n=settings.n)
+    return Budget(wall_seconds=router.plan(router.route(features(task))).seconds)
+
+
 def make_strategy(settings: Settings) -> Strategy[Any]:
     """The strategy that the settings describe; in a cascade, one for each model.
 
@@ -106,9 +142,12 @@ def make_strategy(settings: Settings) -> Strategy[Any]:
             exhaustive=settings.exhaustive,
             seed=settings.seed,
             edits=settings.free_edits,
+            # what a recorded model would answer to feedback is in no bank
+            repairs=not any(name.startswith("replay/") for name in settings.models),
+            profile=make_profile(settings),
             own=settings.strategy_options,
         )
-        return create_strategy(settings.strategy, options)
+        return create_strategy(strategy_name(settings), options)
 
     if not settings.cascade:
         return build(settings.n)
@@ -149,6 +188,7 @@ def make_searcher(
     listener: events.Listener,
     ledger: Ledger,
     concurrency: int,
+    pool: Pool | None = None,
 ) -> Searcher:
     """The searcher that the settings describe, for a task.
 
@@ -175,6 +215,8 @@ def make_searcher(
         ),
         concurrency=concurrency,
         confirm=_confirmation(settings),
+        router=Router(profile=make_profile(settings), n=settings.n),
+        pool=pool,
         listener=listener,
     )
 

@@ -50,6 +50,11 @@ class Settings(BaseSettings):
         strategy: name of the search algorithm.
         strategy_options: the algorithm's own options by name; on the command line `name=value`.
         free_edits: edits of each promising program that ask no model; 0 for none.
+        routing: name of a shipped profile, by which tasks are routed.
+        profile: file of a profile in its place, as `regreen calibrate` writes it.
+        tier_samples: samples of the four tiers in place of the profile's, from easy to very hard.
+        tier_strategies: likewise, how each tier searches.
+        pool: samples of all tasks of an evaluation together, dealt out by what they promise.
         n: samples a task at the most.
         temperature: of sampling.
         top_p: nucleus mass of sampling.
@@ -98,9 +103,14 @@ class Settings(BaseSettings):
     base_urls: dict[str, str] = Field(default_factory=dict)
     api_key: SecretStr | None = None
     model_timeout: float = Field(default=300.0, gt=0)
-    strategy: str = "best-of-n"
+    strategy: str = "adaptive"
     strategy_options: dict[str, bool | int | float | str] = Field(default_factory=dict)
     free_edits: int = Field(default=0, ge=0)
+    routing: str = "full"
+    profile: Path | None = None
+    tier_samples: Annotated[tuple[Annotated[int, Field(ge=1)], ...], NoDecode] = ()
+    tier_strategies: Annotated[tuple[str, ...], NoDecode] = ()
+    pool: int | None = Field(default=None, ge=1)
     n: int = Field(default=10, ge=1)
     temperature: float = Field(default=0.8, ge=0, le=5)
     top_p: float = Field(default=0.95, gt=0, le=1)
@@ -149,7 +159,7 @@ class Settings(BaseSettings):
             raise ValueError("give name=value")
         return {name.strip(): _scalar(value.strip()) for name, _, value in named}
 
-    @field_validator("cascade", "cascade_samples", mode="before")
+    @field_validator("cascade", "cascade_samples", "tier_samples", "tier_strategies", mode="before")
     @classmethod
     def _read_list(cls, given: Any) -> Any:
         """Takes words with commas between them as well."""

@@ -13,7 +13,8 @@ from agent.budget import Ledger
 from agent.incidents import Incident
 from agent.journal import Journal
 from agent.results import SearchResult
-from agent.session import Bench, make_searcher, make_strategy, open_bench
+from agent.routing.route import Route
+from agent.session import Bench, make_searcher, make_strategy, open_bench, task_budget
 from agent.settings import Settings
 from agent.tiers import Tier, cost_of, open_tiers
 from tasks.model import Task
@@ -43,11 +44,13 @@ class Solution(BaseModel):
         wall_seconds: from the search's beginning to its end.
         ledger: what was spent on which model, call by call summed up; `agent.accounts.table` makes
             other tables of it.
-        stopped: why the search ended: `verified`, `drawn`, `bank`, `budget`, `agreed`, `hopeless`.
+        stopped: why the search ended: `verified`, `drawn`, `given up`, `bank`, `budget`, `agreed`,
+            `hopeless`.
         detail: more about it, for `budget`.
         isolation: the level the candidates ran at.
         reduced: whether that is less than full isolation.
         incidents: programs that passed in the search and not again; none of them is `program`.
+        routes: the tiers that the task stood in, from the first, each with its reason.
         confirmed: the level at which the program passed a second time, in a fresh sandbox; empty
             if it did not, or was not asked to.
         run: the run's id, if it was recorded.
@@ -75,6 +78,7 @@ class Solution(BaseModel):
     isolation: str
     reduced: bool
     incidents: tuple[Incident, ...] = ()
+    routes: tuple[Route, ...] = ()
     confirmed: str = ""
     run: str = ""
     confidence: float | None = None
@@ -103,7 +107,8 @@ async def solve_task(
         raise NoTestsError(
             f"{task.id} has no tests, so nothing can be verified: give some with --tests"
         )
-    own = Ledger(settings.budget if ledger is None else settings.budget.__class__(), ledger)
+    whole = Ledger(settings.budget) if ledger is None else ledger
+    own = Ledger(task_budget(settings, public), whole)
     searcher = make_searcher(
         settings,
         bench,
@@ -143,6 +148,7 @@ def _solution(
         isolation=bench.sandbox.level,
         reduced=bench.sandbox.reduced,
         incidents=tuple(result.incidents),
+        routes=tuple(result.routes),
         confirmed=chosen.confirmed if chosen else "",
         run=run,
         confidence=result.confidence,

@@ -56,14 +56,20 @@ SECTIONS: Mapping[str, Callable[[SearchOptions], Section]] = {
 """Each section by its name; it runs by itself, and says what it found."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(
+    argv: Sequence[str] | None = None,
+    *,
+    sections: Mapping[str, Callable[[SearchOptions], Section]] = SECTIONS,
+    program: str = "bench/search.py",
+    description: str | None = __doc__,
+) -> int:
     """Runs the sections that were asked for and prints what they found."""
-    asked = read(argv)
+    asked = read(argv, sections, program, description)
     found: dict[str, object] = {}
     for name in asked.sections:
         print(f"section {name}", file=sys.stderr, flush=True)
         try:
-            section = SECTIONS[name](asked)
+            section = sections[name](asked)
         except MissingDataError as error:
             print(f"{name}: {error}", file=sys.stderr)
             return 2
@@ -75,14 +81,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def read(argv: Sequence[str] | None) -> SearchOptions:
+def read(
+    argv: Sequence[str] | None,
+    sections: Mapping[str, Callable[[SearchOptions], Section]] = SECTIONS,
+    program: str = "bench/search.py",
+    description: str | None = __doc__,
+) -> SearchOptions:
     """The options of a command line."""
     parser = argparse.ArgumentParser(
-        prog="bench/search.py",
-        description=__doc__,
+        prog=program,
+        description=description,
         formatter_class=argparse.RawTextHelpFormatter,
     )
-    known = ", ".join(SECTIONS)
+    known = ", ".join(sections)
     usual = SearchOptions(sections=())
     add = parser.add_argument
     add("--sections", required=True, metavar="NAMES", help=f"of {known}")
@@ -119,7 +130,7 @@ def read(argv: Sequence[str] | None) -> SearchOptions:
     for name in ("sections", "strategies"):
         given[name] = tuple(word.strip() for word in given[name].split(",") if word.strip())
     for word in given["sections"]:
-        if word not in SECTIONS:
+        if word not in sections:
             parser.error(f"--sections {word!r}: allowed are {known}")
     for word in given["strategies"]:
         if word not in search_live.known_strategies():

@@ -36,7 +36,7 @@ WhichTests = Annotated[
 ]
 
 
-@with_settings(SEARCH_FLAGS)
+@with_settings({**SEARCH_FLAGS, "pool": options.Pool})
 def evaluate(
     *,
     settings: Settings,

@@ -21,6 +21,7 @@ from agent.budget import BudgetExhaustedError
 from agent.evaluation import ProtocolError
 from agent.journal import JournalError
 from agent.llm.base import ModelConfigError, ModelError
+from agent.routing.profile import ProfileError
 from agent.run import RunError, RunFolderError
 from agent.search.options import StrategyError
 from agent.settings import SettingsError
@@ -62,6 +63,7 @@ _CODES: tuple[tuple[type[Exception], Exit], ...] = (
     (RunFolderError, Exit.INFRASTRUCTURE),
     (RunError, Exit.USAGE),
     (StrategyError, Exit.USAGE),
+    (ProfileError, Exit.USAGE),
     (UnknownSandboxError, Exit.USAGE),
     (UnknownRuntimeError, Exit.USAGE),
     (ModelConfigError, Exit.USAGE),

@@ -100,6 +100,38 @@ StrategyOption = Annotated[
         rich_help_panel=_SEARCH,
     ),
 ]
+Routing = Annotated[
+    str | None,
+    typer.Option(help="How tasks are routed: full, production, latency.", rich_help_panel=_SEARCH),
+]
+RoutingProfile = Annotated[
+    Path | None,
+    typer.Option(
+        "--profile", help="A file to route by, of `regreen calibrate`.", rich_help_panel=_SEARCH
+    ),
+]
+TierSamples = Annotated[
+    str | None,
+    typer.Option(
+        help="Samples of easy, medium, hard, very hard tasks at the most.",
+        metavar="N,N,N,N",
+        rich_help_panel=_SEARCH,
+    ),
+]
+TierStrategies = Annotated[
+    str | None,
+    typer.Option(
+        help="Of each: greedy, best-of-n, or thompson, which repairs too.",
+        metavar="A,B,C,D",
+        rich_help_panel=_SEARCH,
+    ),
+]
+Pool = Annotated[
+    int | None,
+    typer.Option(
+        "--pool", help="Samples of all tasks together, dealt out.", rich_help_panel=_BUDGET
+    ),
+]
 FreeEdits = Annotated[
     int | None,
     typer.Option(

@@ -93,6 +93,8 @@ class Show:
         """Takes in one event."""
         if isinstance(event, events.TaskStarted):
             self.step(f"{event.task_id}: asking the model")
+        elif isinstance(event, events.TierChosen):
+            self._routed(event)
         elif isinstance(event, events.SampleReceived):
             self._samples += 1
             self._tokens += event.usage.tokens_out
@@ -110,6 +112,11 @@ class Show:
                 )
         elif isinstance(event, events.Incident):
             self.incident(event)
+
+    def _routed(self, event: events.TierChosen) -> None:
+        """In which tier a task stands now, where a single task is looked at live."""
+        if self._progress is not None and self._total is None:
+            self._console.print(f"  {event.route.tier}: {short(event.route.reason, 100)}")
 
     def incident(self, incident: Incident) -> None:
         """Two verdicts that disagree, in a line."""
@@ -181,6 +188,8 @@ class Show:
         )
         for line in ledger_lines(solution.ledger):
             self.say(f"    {line}")
+        for route in solution.routes:
+            self.say(f"  tier {route.tier}: {short(route.reason)}")
         reduced = " — LESS than full isolation" if solution.reduced else ""
         again = f", confirmed in {solution.confirmed}" if solution.confirmed else ""
         self.say(f"  isolation {solution.isolation}{reduced}{again}, trust {verdict.trust}")
@@ -195,5 +204,7 @@ def _stop(solution: Solution) -> str:
         "bank": "the bank has no more samples",
         "budget": f"budget exhausted: {solution.detail}",
         "prompt": f"the prompt is too long: {solution.detail}",
+        "pool": solution.detail,
+        "given up": "given up: nothing suggests that more samples would help",
     }
     return reasons.get(solution.stopped, solution.stopped)

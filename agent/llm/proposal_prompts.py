@@ -54,6 +54,15 @@ def code_prompt(task: PublicTask, plan: str) -> tuple[Message, ...]:
     )
 
 
+def rate_prompt(task: PublicTask) -> tuple[Message, ...]:
+    """Asks how difficult the task is."""
+    return _then(
+        task,
+        "But first, before any code: how difficult is this for you, from 1 (you would surely get "
+        "it right) to 5 (you would hardly ever)? Answer with the number and nothing else.",
+    )
+
+
 def step_prompt(task: PublicTask, program: str, name: str, *, last: bool) -> tuple[Message, ...]:
     """Asks for the next open function of a program that grows.
 

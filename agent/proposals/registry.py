@@ -19,6 +19,7 @@ _BUILT_IN = {
     "repair": "agent.proposals.repair:Repair",
     "plan": "agent.proposals.plan:Plan",
     "code": "agent.proposals.plan:Code",
+    "rate": "agent.proposals.rate:Rate",
     "step": "agent.proposals.step:Step",
     "rollout": "agent.proposals.rollout:Rollout",
     "decompose": "agent.proposals.decompose:Decompose",

@@ -11,10 +11,11 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agent.routing.profile import Profile
 from sandbox.outcome import Outcome
 from tasks.model import PublicTask
 from verifiers.verdict import Verdict
@@ -39,6 +40,8 @@ class StrategyOptions(_Frozen):
         seed: of what a strategy draws by lot.
         edits: free edits of each promising program; none where a strategy has to go on after a
             pass, since then the independent samples are what counts.
+        repairs: whether the model can answer to feedback; a recorded bank can't.
+        profile: how tasks are routed, for strategies that route.
         own: options of the one strategy, by name; see `agent.search.options`.
     """
 
@@ -47,6 +50,8 @@ class StrategyOptions(_Frozen):
     exhaustive: bool = False
     seed: int = 0
     edits: int = Field(default=0, ge=0)
+    repairs: bool = True
+    profile: Profile = Field(default_factory=Profile)
     own: Mapping[str, OptionValue] = Field(default_factory=dict)
 
 
@@ -68,6 +73,7 @@ class Proposal(_Frozen):
         tier: which model of a cascade is asked, from 0.
         serial: the sample's number at its model, by which a recorded bank serves; `None` where
             that is the index, as without a cascade.
+        thinking: tokens that may be thought besides, where that is not as the settings say.
         draw: its number among those that ask the model, if free ones stand between; a search with
             free edits so draws the very samples that one without them draws.
     """
@@ -82,6 +88,7 @@ class Proposal(_Frozen):
     free: bool = False
     tier: int = 0
     serial: int | None = None
+    thinking: int | None = None
     draw: int | None = None
 
     @property
@@ -211,6 +218,14 @@ class Preparing(Protocol):
 def prepared(strategy: object, task: PublicTask) -> PublicTask:
     """The task as a strategy wants it judged."""
     return strategy.prepared(task) if isinstance(strategy, Preparing) else task
+
+
+class GivesUp(Protocol):
+    """A strategy that may end with samples left, since nothing suggests that they would help."""
+
+    def gave_up(self, state: Any) -> bool:
+        """Whether it has."""
+        ...
 
 
 def seen(proposal: Proposal, verdict: Verdict) -> Seen:

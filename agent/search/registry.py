@@ -18,6 +18,7 @@ ENTRY_POINT_GROUP = "regreen.strategies"
 StrategyBuilder = Callable[[StrategyOptions], Strategy[Any]]
 
 _BUILT_IN = {
+    "adaptive": "agent.search.adaptive:build",
     "agreement": "agent.search.agreement:build",
     "beam": "agent.search.beam:build",
     "best-of-n": "agent.search.best_of_n:build",

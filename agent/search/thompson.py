@@ -56,7 +56,7 @@ class Thompson(PlainTreeSearch):
             return ()
         lot = state.draw("arm")
         best, highest = None, lot.betavariate(*self._fresh(state))
-        for node, tries in self._arms(state):
+        for node, tries in self.arms(state):
             drawn = lot.betavariate(*self.belief(node.reward, tries))
             if drawn > highest:
                 best, highest = node.index, drawn
@@ -73,7 +73,7 @@ class Thompson(PlainTreeSearch):
         open_ones = sum(one.kind == "sample" for one in state.open)
         return 1 + sum(rewards), 1 + len(rewards) - sum(rewards) + open_ones
 
-    def _arms(self, state: TreeState) -> list[tuple[Seen, int]]:
+    def arms(self, state: TreeState) -> list[tuple[Seen, int]]:
         """One program of each behaviour that may be repaired, and how often such were tried."""
         nodes = state.nodes
         tried: Counter[str] = Counter()

@@ -134,11 +134,14 @@ class TreeSearch(ABC, Generic[S]):
             if edits_open >= (EDITS_AHEAD if idea.free else 1):
                 break
             between = state.paid != state.asked and not idea.free
-            proposal = Proposal(
-                index=state.asked,
-                temperature=self.temperature,
-                draw=state.paid if between else None,
-                **idea.model_dump(),
+            proposal = self.tuned(
+                state,
+                Proposal(
+                    index=state.asked,
+                    temperature=self.temperature,
+                    draw=state.paid if between else None,
+                    **idea.model_dump(),
+                ),
             )
             made.append(proposal)
             state = state.model_copy(
@@ -150,6 +153,10 @@ class TreeSearch(ABC, Generic[S]):
                 }
             )
         return state, tuple(made)
+
+    def tuned(self, _state: S, proposal: Proposal) -> Proposal:
+        """A proposal with what a strategy wants otherwise: its temperature, its thinking."""
+        return proposal
 
     def _edits(self, state: S) -> tuple[Idea, ...]:
         """Free edits of the first promising program that has none yet; edits aren't edited."""

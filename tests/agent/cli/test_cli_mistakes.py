@@ -38,7 +38,7 @@ RIGHT = "def f(n):\n    return n + 1\n"
         (("solve", "add_one", "-m", "openai/x", "--base-url", "x"), "is no address; write http"),
         (
             ("solve", "add_one", "--strategy", "luck"),
-            "known are agreement, beam, best-of-n, decompose",
+            "known are adaptive, agreement, beam, best-of-n, decompose",
         ),
         (
             ("solve", "add_one", "--strategy", "beam", "--option", "widht=3"),

@@ -15,6 +15,11 @@ from tests.agent.author import TASK
 from verifiers.verdict import TestResult, Verdict
 
 OPTIONS: dict[str, list[dict[str, Any]]] = {
+    "adaptive": [
+        {},
+        {"rate": True, "fresh_first": 1, "repair_from": 0},
+        {"wave": 5, "first_temperature": 1.0, "depth": 0},
+    ],
     "agreement": [{}, {"probes": 0, "parallel": 1}, {"patience": 0.1}],
     "best-of-n": [{}, {"temperature_end": 0.0}],
     "greedy": [{}],
@@ -51,7 +56,7 @@ def told(proposal: Proposal, drawn: tuple[float, int, int]) -> Verdict:
         return PieceVerdict(outcome=Outcome.ERROR, reward=0.0)
     passed = Verdict(outcome=Outcome.PASSED, reward=1.0)
     good = passed if luck % 2 else Verdict(outcome=Outcome.FAILED, reward=reward)
-    if proposal.kind == "plan":
+    if proposal.kind in ("plan", "rate"):
         return PieceVerdict(left=1, **good.model_dump())
     if proposal.kind == "decompose":
         return PieceVerdict(left=variant + 2 if luck % 2 else 0, **good.model_dump())

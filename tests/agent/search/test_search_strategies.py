@@ -97,7 +97,7 @@ def test_registry() -> None:
     assert (greedy.n, greedy.temperature, greedy.name) == (1, 0.0, "greedy")
     with pytest.raises(
         UnknownStrategyError,
-        match=r"unknown strategy 'bestofn': known are agreement, beam, best-of-n, .*",
+        match=r"unknown strategy 'bestofn': known are adaptive, agreement, beam, best-of-n, .*",
     ):
         create_strategy("bestofn", StrategyOptions())
 

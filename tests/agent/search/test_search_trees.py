@@ -273,7 +273,7 @@ def test_programs_of_one_behaviour_are_one_arm() -> None:
         proposal = Proposal(index=index)
         state = strategy.tell(state, proposal, verdict(0.5, "same" if index < 5 else "other"))
     state = strategy.tell(state, Proposal(index=6, kind="repair", parent=4), verdict(0.0, "x"))
-    arms = {one.index: tries for one, tries in strategy._arms(state)}
+    arms = {one.index: tries for one, tries in strategy.arms(state)}
     assert arms == {0: 1, 5: 0, 6: 0}
 
 

@@ -1,0 +1,1 @@
+"""Routing: the right budget for each task."""
