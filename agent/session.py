@@ -22,7 +22,7 @@ from agent.routing.router import Router
 from agent.search.base import Strategy, StrategyOptions
 from agent.search.cascade import Cascade, Stage
 from agent.search.registry import create_strategy
-from agent.settings import Settings
+from agent.settings import DEFAULT_STRATEGY, Settings
 from agent.tiers import Tier
 from sandbox.base import Sandbox
 from sandbox.jobs import Limits
@@ -32,7 +32,7 @@ from verifiers.cache import VerdictCache, default_cache_path
 from verifiers.verifier import Verifier, merge_limits
 
 UNDECIDED_STRATEGY = "agreement"
-"""For tasks on which a pass decides nothing, unless the user names another."""
+"""What the default strategy comes to for tasks on which a pass decides nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +111,6 @@ def make_profile(settings: Settings) -> Profile:
     return profile if settings.pool is None else pooled(profile)
 
 
-def strategy_name(settings: Settings, _task: PublicTask | None = None) -> str:
-    """The strategy for a task: the one place where a task can be given another than the settings'.
-
-    Args:
-        settings: in force.
-        _task: as the search sees it; `None` where no task is known yet.
-    """
-    return settings.strategy
-
-
 def task_budget(settings: Settings, task: PublicTask) -> Budget:
     """What one task may take, by the tier that its prompt puts it in."""
     router = Router(profile=make_profile(settings), n=settings.n)
@@ -147,7 +137,7 @@ def make_strategy(settings: Settings) -> Strategy[Any]:
             profile=make_profile(settings),
             own=settings.strategy_options,
         )
-        return create_strategy(strategy_name(settings), options)
+        return create_strategy(settings.strategy, options)
 
     if not settings.cascade:
         return build(settings.n)
@@ -163,13 +153,13 @@ def make_strategy(settings: Settings) -> Strategy[Any]:
 
 
 def strategy_for(settings: Settings, task: PublicTask) -> Settings:
-    """The settings with the strategy that a task wants, where the user has named none.
+    """The settings with the strategy that `adaptive` comes to for a task.
 
     Where passing the visible tests is not yet being right, the first pass should not be the last
     word: there what programs agree on decides.
     """
-    named = "strategy" in settings.model_fields_set or settings.strategy_options
-    if named or settings.cascade or task.tests_decide or not _is_probed(task):
+    other = settings.strategy != DEFAULT_STRATEGY or settings.strategy_options
+    if other or settings.cascade or task.tests_decide or not _is_probed(task):
         return settings
     return settings.model_copy(update={"strategy": UNDECIDED_STRATEGY})
 

@@ -34,6 +34,9 @@ class SettingsError(Exception):
     """A setting is wrong. The message is one line: which, where from, what is allowed."""
 
 
+DEFAULT_STRATEGY = "adaptive"
+
+
 class Settings(BaseSettings):
     """All settings of a run.
 
@@ -103,7 +106,7 @@ class Settings(BaseSettings):
     base_urls: dict[str, str] = Field(default_factory=dict)
     api_key: SecretStr | None = None
     model_timeout: float = Field(default=300.0, gt=0)
-    strategy: str = "adaptive"
+    strategy: str = DEFAULT_STRATEGY
     strategy_options: dict[str, bool | int | float | str] = Field(default_factory=dict)
     free_edits: int = Field(default=0, ge=0)
     routing: str = "full"

@@ -220,6 +220,7 @@ def prepared(strategy: object, task: PublicTask) -> PublicTask:
     return strategy.prepared(task) if isinstance(strategy, Preparing) else task
 
 
+@runtime_checkable
 class GivesUp(Protocol):
     """A strategy that may end with samples left, since nothing suggests that they would help."""
 
