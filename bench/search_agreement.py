@@ -1,8 +1,8 @@
 """What agreement is worth where only examples are seen, and the fit of what it believes.
 
 What is fitted (the patience by a grid, the logistic models here) is fitted on one half of a bank's
-tasks, those with even places, and reported on the other too, by which no number was chosen. Verdicts
-by all tests are used for the fit and for scoring, and at run time never.
+tasks, those with even places, and reported on the other too, by which no number was chosen.
+Verdicts by all tests are used for the fit and for scoring, and at run time never.
 Every rule sees the same orders of the samples: the bank's own, and shuffled ones.
 """
 
