@@ -1,8 +1,8 @@
 """What agreement is worth where only examples are seen, and the fit of what it believes.
 
 What is fitted (the patience by a grid, the logistic models here) is fitted on one half of a bank's
-tasks, those with even places, and reported on the other too, by which no number was chosen. Verdicts
-by all tests are used for the fit and for scoring, and at run time never.
+tasks, those with even places, and reported on the other too, by which no number was chosen.
+Verdicts by all tests are used for the fit and for scoring, and at run time never.
 Every rule sees the same orders of the samples: the bank's own, and shuffled ones.
 """
 
@@ -33,9 +33,10 @@ from verifiers.inputs import example_arguments
 _ORDERS = 8
 """Shuffled orders at the most: each costs a minute."""
 _CAP = 50
+_CHANCES = 200
 _SIGNS = {
-    "passing": ("lead", "ahead", "agreement", "passing", "rate", "examples", "raised"),
-    "failing": ("lead", "agreement", "rate", "reward"),
+    "passing": ("agreement", "ahead", "passing", "rate", "examples"),
+    "failing": ("lead",),
 }
 
 
@@ -106,9 +107,13 @@ def run(asked: SearchOptions) -> Section:
     for name, places in halves.items():
         some = [searches[place] for place in places]
         for what, cases in judged(some, belief).items():
-            error = calibration_error(cases)
-            said[f"{name}, {what}"] = error
-            lines += ["", f"confidence, tasks {name}, {what}: calibration error {error:.3f}"]
+            error, floor = calibration_error(cases), _floor(cases, asked.seed)
+            said[f"{name}, {what}"] = {"error": error, "floor": floor}
+            lines += [
+                "",
+                f"confidence, tasks {name}, {what}: calibration error {error:.3f} "
+                f"(of one without any, so many cases would show {floor:.3f})",
+            ]
             lines += diagram(cases)
     if asked.belief is not None:
         asked.belief.write_text(
@@ -255,6 +260,16 @@ def learnt(searches: Sequence[Sequence[Steps]]) -> Belief:
         models[name] = {"bias": bias, "weights": dict(zip(chosen, weights, strict=True))}
     given = usual_belief().model_dump(mode="json")
     return Belief.model_validate(given | models)
+
+
+def _floor(cases: Sequence[tuple[float, bool]], seed: int) -> float:
+    """The mean calibration error if what was said were true: chance alone leaves that much."""
+    draw = random.Random(seed)
+    errors = [
+        calibration_error([(said, draw.random() < said) for said, _ in cases])
+        for _ in range(_CHANCES)
+    ]
+    return sum(errors) / len(errors)
 
 
 def diagram(cases: Sequence[tuple[float, bool]]) -> list[str]:

@@ -156,7 +156,8 @@ async def _run(sandbox: Sandbox, job: Job, *, fresh: bool) -> Report:
         return report
     alone = job.model_copy(update={"probes": ()})
     again = await sandbox.run(alone, fresh=fresh)
-    return again.model_copy(update={"probes": report.probes})
+    both = report.wall_seconds + again.wall_seconds  # both were paid for
+    return again.model_copy(update={"probes": report.probes, "wall_seconds": both})
 
 
 def merge_limits(defaults: Limits, overrides: TaskLimits) -> Limits:

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.statistics import mean_interval, pass_at_k, pass_at_ks, usual_ks, wilson_interval
+from agent.statistics import (
+    calibration_error,
+    mean_interval,
+    pass_at_k,
+    pass_at_ks,
+    reliability,
+    usual_ks,
+    wilson_interval,
+)
 
 
 @settings(deadline=None)
@@ -101,3 +109,18 @@ def test_wilson_s_published_values(right: int, total: int, expected: tuple[float
 )
 def test_usual_ks(most: int, expected: list[int]) -> None:
     assert usual_ks(most) == expected
+
+
+def test_calibration_error_is_how_far_shares_are_from_what_was_said() -> None:
+    said = [(0.75, True), (0.75, True), (0.75, True), (0.75, False)]
+    assert calibration_error(said) == 0
+    assert calibration_error([(0.75, False)] * 4) == pytest.approx(0.75)
+    mixed = [*said, (0.05, True)]
+    assert calibration_error(mixed) == pytest.approx(0.95 / 5)
+    assert calibration_error([]) == 0
+
+
+def test_a_reliability_table_has_a_row_for_each_bin_with_cases() -> None:
+    rows = reliability([(0.01, False), (0.09, True), (1.0, True)])
+    assert [(row.count, row.right) for row in rows] == [(2, 0.5), (1, 1.0)]
+    assert rows[0].said == pytest.approx(0.05)
