@@ -123,15 +123,20 @@ class Adaptive(TreeSearch[AdaptiveState]):
 def bettered(state: TreeState, kind: str) -> tuple[float, float]:
     """The Beta distribution of the chance that one more of a kind betters the best reward so far.
 
-    Those under way count as ones that don't. A repair is doubted at first: many models can't.
+    Those under way count as ones that don't. A repair that doesn't counts twice: it is asked with
+    about twice as many tokens, and many models can't repair at all.
     """
-    better, worse = (1.0, 1.0) if kind == "sample" else (1.0, 2.0)
+    price = 1.0 if kind == "sample" else 2.0
+    better, worse = 1.0, price
     best: float | None = None
     for one in state.seen:
         if one.kind == kind and best is not None:
-            better, worse = better + (one.reward > best), worse + (one.reward <= best)
+            if one.reward > best:
+                better += 1
+            else:
+                worse += price
         best = one.reward if best is None else max(best, one.reward)
-    return better, worse + sum(one.kind == kind for one in state.open)
+    return better, worse + price * sum(one.kind == kind for one in state.open)
 
 
 def build(options: StrategyOptions) -> Adaptive:
