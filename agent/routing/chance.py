@@ -47,13 +47,13 @@ class Weights(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    intercept: float = -1.7837
-    failed: float = -0.9988
-    words: float = -2.2586
-    examples: float = -0.5148
-    tests: float = -1.1492
-    behaviours: float = 0.125
-    best: float = 1.1214
+    intercept: float = -1.6585
+    failed: float = -1.0046
+    words: float = -2.1102
+    examples: float = -0.3818
+    tests: float = -1.0037
+    behaviours: float = 0.1062
+    best: float = 0.9007
     rated: float = 1.0
 
 

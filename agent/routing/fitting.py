@@ -21,7 +21,7 @@ from agent.routing.observed import Draw, Failures
 
 _ORDERS = 8
 _PLACES = (0, 1, 2, 3, 4, 5, 7, 9, 12, 16, 20, 25, 30, 40, 50, 60, 70, 80, 90)
-_LATER = 0.5
+_LATER = 0.25
 """How much more a later row weighs, a draw: later decisions are rarer in the rows, and what hangs
 on them is more draws."""
 _PENALTY = 1.0

@@ -21,9 +21,9 @@ PRESETS = {
         revise=False,
         tiers=Tiers(
             # the 30th, 10th and 3rd of a hundred HumanEval tasks, the least promising first
-            easy=TierPlan(chance=0.0937, strategy="greedy", samples=1),
-            medium=TierPlan(chance=0.0425, strategy="best-of-n", samples=4),
-            hard=TierPlan(chance=0.0262),
+            easy=TierPlan(chance=0.1031, strategy="greedy", samples=1),
+            medium=TierPlan(chance=0.0523, strategy="best-of-n", samples=4),
+            hard=TierPlan(chance=0.0316),
             very_hard=TierPlan(),
         ),
     ),

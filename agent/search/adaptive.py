@@ -76,7 +76,8 @@ class Adaptive(TreeSearch[AdaptiveState]):
         """A fresh sample or a repair, as long as the tier allows more."""
         if self.exhaustive:  # to measure: independent samples, all alike
             return (Idea(),)
-        if len(state.open) >= (self.own.wave if state.seen or self.router.hurried else 1):
+        wave = self.own.wave if state.seen else 1
+        if len(state.open) >= wave and not self.router.hurried:
             return ()
         if self.own.rate and self.repairs and not state.made:
             return (Idea(kind="rate"),)

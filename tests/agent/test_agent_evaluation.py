@@ -394,7 +394,7 @@ async def test_fault_of_the_sandbox_is_no_wrong_answer(
 async def test_every_task_has_its_tiers_with_reasons(tmp_path: Path, evaluate: Evaluate) -> None:
     tasks = list(load_suite(str(write_suite(tmp_path / "suite", 2))))
     model = bank(tmp_path, {"a0": [RIGHT], "a1": [WRONG] * 30})
-    report = await evaluate(tasks, model, model="replay/x", n=30)
+    report = await evaluate(tasks, model, n=30)
     solved, failed = report.scores
     assert [route.samples for route in solved.routes] == [30]
     assert failed.routes[0].chance > failed.routes[-1].chance
@@ -408,7 +408,7 @@ async def test_a_task_is_given_up_when_its_tier_is_spent(
 ) -> None:
     tasks = list(load_suite(str(write_suite(tmp_path / "suite"))))
     model = bank(tmp_path, {"a0": [WRONG] * 60})
-    report = await evaluate(tasks, model, model="replay/x", n=60, tier_samples=(60, 60, 60, 25))
+    report = await evaluate(tasks, model, n=60, tier_samples=(60, 60, 60, 25))
     (score,) = report.scores
     assert score.samples < 60
     assert (score.stopped, report.stopped) == ("given up", {"given up": 1})
@@ -419,7 +419,7 @@ async def test_a_pool_is_dealt_out_to_whoever_is_likeliest(
 ) -> None:
     tasks = list(load_suite(str(write_suite(tmp_path / "suite", 3))))
     model = bank(tmp_path, {"a0": [WRONG] * 20, "a1": [WRONG] * 3 + [RIGHT], "a2": [RIGHT]})
-    report = await evaluate(tasks, model, model="replay/x", n=20, pool=12)
+    report = await evaluate(tasks, model, n=20, pool=12)
     assert [score.right for score in report.scores] == [False, True, True]
     assert sum(score.samples for score in report.scores) == 12
     assert [score.stopped for score in report.scores] == ["pool", "verified", "verified"]

@@ -129,7 +129,7 @@ def test_tiers_say_how_to_search_and_how_long_to_think() -> None:
 
 
 def test_in_a_hurry_all_is_asked_at_once() -> None:
-    strategy = make(own={"wave": 8}, profile=PRESETS["latency"])
+    strategy = make(profile=PRESETS["latency"])
     assert len(strategy.ask(strategy.start(TASK), 99)[1]) >= 4
 
 
