@@ -232,7 +232,11 @@ class Evaluation:
         try:
             async with anyio.create_task_group() as group:
                 # with a pool all tasks have to be there, for the best of them to be found
-                at_a_time = len(tasks) if pool is not None else self._tasks_at_a_time()
+                at_a_time = (
+                    len(tasks)
+                    if pool is not None
+                    else self.settings.tasks_at_a_time(self.bench.sandbox.slots)
+                )
                 for _ in range(min(at_a_time, len(tasks))):
                     group.start_soon(worker)
         except BaseExceptionGroup as errors:
@@ -249,14 +253,9 @@ class Evaluation:
         return Pool(
             samples=self.settings.pool,
             tasks=tasks,
-            at_a_time=self._tasks_at_a_time(),
+            at_a_time=self.settings.tasks_at_a_time(self.bench.sandbox.slots),
             floor=make_profile(self.settings).pool_floor,
         )
-
-    def _tasks_at_a_time(self) -> int:
-        if all(name.startswith("replay/") for name in self.settings.models):
-            return self.bench.sandbox.slots + 1  # the bank answers at once: the sandbox decides
-        return self.settings.calls_at_a_time
 
     async def _one(
         self, task: Task, ledger: Ledger, listener: events.Listener, pool: Pool | None

@@ -142,11 +142,13 @@ def make_strategy(settings: Settings) -> Strategy[Any]:
     if not settings.cascade:
         return build(settings.n)
     samples = settings.cascade_samples or (settings.n,) * len(settings.cascade)
+    router = Router(profile=make_profile(settings), n=settings.n)
     made = lru_cache(maxsize=None)(build)  # a stage's search is made again for each question
     return Cascade(
         stages=tuple(Stage(number, made) for number in samples),
         failures=settings.cascade_failures,
         temperature=settings.temperature,
+        begin=lambda task: router.plan(router.route(features(task))).model,
         exhaustive=settings.exhaustive,
         name=f"cascade of {made(samples[0]).name}",
     )

@@ -22,6 +22,7 @@ from pydantic_settings.exceptions import SettingsError as SourceError
 from agent.budget import Budget
 from agent.llm.base import Effort
 from agent.llm.prices import Price
+from agent.routing.route import Way
 from sandbox.jobs import Isolation, Limits
 
 _DEPTH = 8
@@ -112,7 +113,7 @@ class Settings(BaseSettings):
     routing: str = "full"
     profile: Path | None = None
     tier_samples: Annotated[tuple[Annotated[int, Field(ge=1)], ...], NoDecode] = ()
-    tier_strategies: Annotated[tuple[str, ...], NoDecode] = ()
+    tier_strategies: Annotated[tuple[Way, ...], NoDecode] = ()
     pool: int | None = Field(default=None, ge=1)
     n: int = Field(default=10, ge=1)
     temperature: float = Field(default=0.8, ge=0, le=5)
@@ -226,6 +227,16 @@ class Settings(BaseSettings):
         if self.concurrency is not None:
             return self.concurrency
         return 1 if any(name.startswith("local/") for name in self.models) else 4
+
+    def tasks_at_a_time(self, slots: int) -> int:
+        """Tasks of a suite that are searched side by side.
+
+        Args:
+            slots: of the sandbox.
+        """
+        if all(name.startswith("replay/") for name in self.models):
+            return slots + 1  # the bank answers at once: the sandbox decides
+        return self.calls_at_a_time
 
 
 def _scalar(text: str) -> bool | int | float | str:

@@ -15,6 +15,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
+from agent.routing.chance import Weights
 from agent.routing.fitting import Recorded, fit_weights, histories
 from agent.routing.simulation import (
     Index,
@@ -41,7 +42,7 @@ class Row:
     """One index at the solve rate of one N, on one set of tasks.
 
     Attributes:
-        tasks: `fitted`, `untouched`, or `all`.
+        tasks: `fitted`, `untouched`, `all`, or `crossed`: each half by a fit to the other.
         index: in words.
         n: of best-of-N that stops.
         solved: share of the tasks.
@@ -96,19 +97,19 @@ def run(asked: SearchOptions) -> Section:
     Raises:
         MissingDataError: no bank was given.
     """
-    fitted, untouched = halves(read_recorded(asked), asked.seed)
-    weights = fit_weights(fitted, seed=asked.seed)
-    rows: list[Row] = []
-    for name, tasks in (
-        ("fitted", fitted),
-        ("untouched", untouched),
-        ("all", [*fitted, *untouched]),
-    ):
-        walked = walks(tasks, weights, orders=asked.orders, seed=asked.seed)
-        table = [
-            _dealings(one, orders, asked.seed) for one, orders in zip(tasks, walked, strict=True)
-        ]
-        rows += measure(name, table, asked.seed)
+    first, second = halves(read_recorded(asked), asked.seed)
+    weights, other = (fit_weights(half, seed=asked.seed) for half in (first, second))
+
+    def table(tasks: Sequence[Recorded], by: Weights) -> list[list[Dealing]]:
+        walked = walks(tasks, by, orders=asked.orders, seed=asked.seed)
+        pairs = zip(tasks, walked, strict=True)
+        return [_dealings(one, orders, asked.seed) for one, orders in pairs]
+
+    seen, unseen = table(first, weights), table(second, weights)
+    rows = measure("fitted", seen, asked.seed)
+    rows += measure("untouched", unseen, asked.seed)
+    rows += measure("all", [*seen, *unseen], asked.seed)
+    rows += measure("crossed", [*table(first, other), *unseen], asked.seed)
     data = {"weights": weights.model_dump(), "rows": [asdict(row) for row in rows]}
     return Section(_lines(rows, asked), data)
 
@@ -138,7 +139,7 @@ def measure(name: str, table: Sequence[Sequence[Dealing]], seed: int) -> list[Ro
     for index, make in INDICES.items():
         exact = _compare(table, everything, make, orders=len(table[0]))
         again = []
-        if index in _WITH_INTERVAL and name != "fitted":
+        if index in _WITH_INTERVAL and name in ("untouched", "crossed"):
             few = min(_BOOTSTRAP_ORDERS, len(table[0]))
             again = [_compare(table, tasks, make, orders=few) for tasks in samplings]
         for place, (n, solved, stops, pooled) in enumerate(exact):

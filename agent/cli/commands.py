@@ -9,7 +9,17 @@ from typing import Annotated
 
 import typer
 
-from agent.cli import config, doctor, evaluate, fix, model, sandbox, solve, verify
+from agent.cli import (
+    calibrate,
+    config,
+    doctor,
+    evaluate,
+    fix,
+    model,
+    sandbox,
+    solve,
+    verify,
+)
 from agent.cli.interrupt import ending
 
 _RESUME = "--resume"
@@ -46,6 +56,7 @@ def _root(
 app.command("solve")(ending(solve.solve))
 app.command("verify")(ending(verify.verify))
 app.command("eval")(ending(evaluate.evaluate))
+app.command("calibrate")(ending(calibrate.calibrate))
 app.command("fix")(ending(fix.fix))
 app.command("doctor")(ending(doctor.doctor))
 app.add_typer(config.app, name="config")

@@ -18,6 +18,7 @@ import sqlite3
 from enum import IntEnum
 
 from agent.budget import BudgetExhaustedError
+from agent.calibration import CalibrationError
 from agent.evaluation import ProtocolError
 from agent.journal import JournalError
 from agent.llm.base import ModelConfigError, ModelError
@@ -60,6 +61,7 @@ _CODES: tuple[tuple[type[Exception], Exit], ...] = (
     (SamplesError, Exit.USAGE),
     (ProtocolError, Exit.USAGE),
     (NoTestsError, Exit.USAGE),
+    (CalibrationError, Exit.USAGE),
     (RunFolderError, Exit.INFRASTRUCTURE),
     (RunError, Exit.USAGE),
     (StrategyError, Exit.USAGE),

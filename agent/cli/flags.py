@@ -68,6 +68,28 @@ SEARCH_FLAGS: Mapping[str, Any] = {
 """Settings of commands that search, with the option of each."""
 
 
+_NOT_TO_CALIBRATE = {
+    "cascade",
+    "cascade_samples",
+    "cascade_failures",
+    "strategy",
+    "strategy_options",
+    "free_edits",
+    "routing",
+    "profile",
+    "tier_samples",
+    "tier_strategies",
+    "exhaustive",
+    "confirm",
+    "confirm_sandbox",
+    "confirm_runtime",
+}
+CALIBRATE_FLAGS: Mapping[str, Any] = {
+    name: option for name, option in SEARCH_FLAGS.items() if name not in _NOT_TO_CALIBRATE
+}
+"""Settings of samples that are all drawn in the same way."""
+
+
 def with_settings(flags: Mapping[str, Any]) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Makes a command that takes `settings` one that takes the flags instead.
 

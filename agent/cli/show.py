@@ -26,6 +26,7 @@ from agent.cli.books import ledger_lines
 from agent.cli.output import clean, short
 from agent.evaluation import TaskScore
 from agent.incidents import Incident
+from agent.routing.fitting import Recorded
 from agent.solving import Solution
 
 _TESTS_SHOWN = 12
@@ -134,6 +135,17 @@ class Show:
                 self._bar,
                 completed=self._done,
                 description=f"{self._solved} solved, {self._samples} samples, {self._rate()}",
+            )
+
+    def recorded(self, recorded: Recorded) -> None:
+        """Takes in one task of a calibration."""
+        self._done += 1
+        self._solved += any(draw.passed for draw in recorded.draws)
+        if self._progress is not None and self._bar is not None:
+            self._progress.update(
+                self._bar,
+                completed=self._done,
+                description=f"{self._solved} solvable, {self._samples} samples, {self._rate()}",
             )
 
     def _rate(self) -> str:

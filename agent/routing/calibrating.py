@@ -8,6 +8,7 @@ tiers begin follows from how likely the first one is.
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Sequence
 
 from agent.routing.chance import Weights
@@ -24,6 +25,7 @@ _EASY, _MEDIUM = 0.3, 0.1
 _AT_LEAST = 2
 """Draws before a task is given up, however it looks."""
 _STOPS = (1, 2, 3, 5, 10, 20, 30, 50, 75, 100)
+_FOLDS = 4
 _THINKING_SHARE = 0.95
 _THINKING_STEP = 256
 
@@ -50,30 +52,36 @@ def calibrated(
     Raises:
         ValueError: nothing was recorded.
     """
-    weights = fit_weights(recorded, seed=seed)
-    profile = choose(recorded, weights, gain=gain, orders=orders, seed=seed)
+    profile = choose(recorded, gain=gain, orders=orders, seed=seed, prior=Weights())
     tiers = with_thinking(recorded, profile)
     return profile.model_copy(update={"model": model, "suite": suite, "tiers": tiers})
 
 
 def choose(
     recorded: Sequence[Recorded],
-    weights: Weights,
     *,
     gain: float = 0.9,
     orders: int = 20,
     seed: int = 0,
+    prior: Weights | None = None,
 ) -> Profile:
     """The cheapest profile that keeps so much of the gain, with the curve that it was chosen from.
 
+    The curve is cross-validated: no task is routed by weights that it had a part in, or what is
+    chosen would keep less on other tasks than on these. The profile's weights are fitted to all.
+
     Args:
         recorded: tasks with their samples.
-        weights: of their chances.
         gain: of what the full budget solves beyond one draw, the share to keep.
         orders: shuffled orders of the samples.
-        seed: of the orders.
+        seed: of the orders and the folds.
+        prior: weights to stay near where little is recorded.
+
+    Raises:
+        ValueError: nothing was recorded.
     """
-    walked = [one for task in walks(recorded, weights, orders=orders, seed=seed) for one in task]
+    weights = fit_weights(recorded, seed=seed, prior=prior)
+    walked = _crossed(recorded, orders=orders, seed=seed, prior=prior)
     most = max(one.size for one in walked)
     curve = [_stops(walked, n) for n in _STOPS if n < most] + [_stops(walked, most)]
     wanted = curve[0].solved + gain * (curve[-1].solved - curve[0].solved)
@@ -87,6 +95,22 @@ def choose(
     shown = sorted({*_FLOORS[::_SHOWN], _FLOORS[low]}, reverse=True)
     curve += [_point(walked, with_floor(floor, weights), most) for floor in shown]
     return with_floor(_FLOORS[low], weights).model_copy(update={"curve": tuple(curve)})
+
+
+def _crossed(
+    recorded: Sequence[Recorded], *, orders: int, seed: int, prior: Weights | None
+) -> list[Walk]:
+    """Every task in its orders, each by weights that were fitted to the other folds."""
+    shuffled = random.Random(f"{seed}/folds").sample(recorded, len(recorded))
+    found: list[Walk] = []
+    for fold in range(_FOLDS):
+        own = shuffled[fold::_FOLDS]
+        others = [one for number, one in enumerate(shuffled) if number % _FOLDS != fold]
+        if own:
+            fitted = fit_weights(others or own, seed=seed, prior=prior)
+            walked = walks(own, fitted, orders=orders, seed=seed)
+            found += [one for task in walked for one in task]
+    return found
 
 
 def with_floor(floor: float, weights: Weights) -> Profile:

@@ -1,10 +1,11 @@
-"""The chance that one more fresh sample of a task passes: a logistic model of six numbers.
+"""The chance that one more fresh sample of a task passes: a logistic model of seven numbers.
 
 Two things tell of it: what the task looks like, and how its samples have failed so far. How many
 have failed tells most: a task that was not solved in twenty draws is rarely solved in the
 twenty-first. Looks tell much of the first draw and next to nothing of a later one; what tells a
-little later on is in how many ways the samples fail, and how near the best one came. Which
-coefficients hold is a matter of the model that is asked: `regreen calibrate` fits them.
+little later on is how many tests there are, in how many ways the samples fail, and how near the
+best one came. Which coefficients hold is a matter of the model that is asked: `regreen calibrate`
+fits them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from agent.routing.observed import Failures
 
 _SETTLED = 5
 """Failures from which on the ways to fail are taken at their full weight."""
-_WORDS, _EXAMPLES = 4.0, 1.2
+_LATE = 20
+"""Failures from which on the number of tests is taken at its full weight."""
+_WORDS, _EXAMPLES, _TESTS = 4.0, 1.2, 2.0
 """A middling task's features (means over HumanEval), so that an intercept has a meaning."""
 
 
@@ -34,6 +37,8 @@ class Weights(BaseModel):
         words: of the prompt's length over 1 + failures.
         examples: of the marks of examples in the prompt. Samples that were recorded had been asked
             for without the examples, so this says what is lost where they are needed.
+        tests: of their number, the more the longer samples have failed: a task with many tests is
+            then the likelier to be beyond the model.
         behaviours: of the logit of the share of failures with a behaviour of their own.
         best: of the highest reward among the failures.
         rated: of the model's own rating, from -1, hardest, to 1, where it was asked for one. Never
@@ -42,12 +47,13 @@ class Weights(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    intercept: float = -1.65
-    failed: float = -1.01
-    words: float = -1.8
-    examples: float = -0.35
-    behaviours: float = 0.18
-    best: float = 0.66
+    intercept: float = -1.6585
+    failed: float = -1.0046
+    words: float = -2.1102
+    examples: float = -0.3818
+    tests: float = -1.0037
+    behaviours: float = 0.1062
+    best: float = 0.9007
     rated: float = 1.0
 
 
@@ -64,6 +70,7 @@ def inputs(looks: Features, failed: Failures) -> tuple[float, ...]:
         math.log1p(count),
         (looks.words - _WORDS) / (1 + count),
         looks.examples - _EXAMPLES,
+        min(1.0, count / _LATE) * (looks.tests - _TESTS),
         settled * math.log((failed.behaviours + 0.5) / (count - failed.behaviours + 0.5)),
         settled * failed.best,
     )

@@ -64,12 +64,15 @@ class Row(BaseModel):
     weight: float
 
 
-def fit_weights(recorded: Sequence[Recorded], *, seed: int = 0) -> Weights:
+def fit_weights(
+    recorded: Sequence[Recorded], *, seed: int = 0, prior: Weights | None = None
+) -> Weights:
     """The weights that fit recorded samples best.
 
     Args:
         recorded: tasks with their samples.
         seed: of the shuffled orders.
+        prior: weights to stay near where little is recorded; unset: zeros.
 
     Raises:
         ValueError: nothing was recorded.
@@ -77,7 +80,8 @@ def fit_weights(recorded: Sequence[Recorded], *, seed: int = 0) -> Weights:
     rows = [row for one in recorded for row in rows_of(one, seed)]
     if not rows:
         raise ValueError("nothing was recorded to fit to: draw at least one sample of a task")
-    fitted = regress(rows)
+    centre = None if prior is None else [getattr(prior, name) for name in FITTED]
+    fitted = regress(rows, centre)
     return Weights(**dict(zip(FITTED, (round(one, 4) for one in fitted), strict=True)))
 
 
@@ -111,13 +115,19 @@ def histories(order: Sequence[Draw]) -> list[Failures]:
     return found
 
 
-def regress(rows: Sequence[Row]) -> list[float]:
-    """Penalised logistic regression; the first two weights are next to free."""
+def regress(rows: Sequence[Row], centre: Sequence[float] | None = None) -> list[float]:
+    """Penalised logistic regression; the first two weights are next to free.
+
+    Args:
+        rows: with as many values each.
+        centre: weights that cost no penalty; unset: zeros.
+    """
     size = len(rows[0].values)
+    middle = centre or [0.0] * size
     penalty = [_NO_PENALTY if place < 2 else _PENALTY for place in range(size)]
     weights = [0.0] * size
     for _ in range(_STEPS):
-        slope = [-penalty[i] * weights[i] for i in range(size)]
+        slope = [-penalty[i] * (weights[i] - middle[i]) for i in range(size)]
         bend = [[penalty[i] if i == j else 0.0 for j in range(size)] for i in range(size)]
         for row in rows:
             at = sigmoid(sum(w * x for w, x in zip(weights, row.values, strict=True)))

@@ -67,7 +67,10 @@ class Pool:
         try:
             await turn.wait()
         except BaseException:
-            self._waiting = [one for one in self._waiting if one[1] != number]
+            still = [one for one in self._waiting if one[1] != number]
+            if len(still) == len(self._waiting) and number not in self._refused:
+                self.given -= 1  # it was dealt out and won't be drawn
+            self._waiting = still
             heapq.heapify(self._waiting)
             raise
         if number in self._refused:
@@ -83,7 +86,8 @@ class Pool:
         while self._waiting:
             under_way = self.tasks - self._left - len(self._waiting)
             spent = self.given >= self.samples
-            if under_way >= self.at_a_time and not spent:
+            # one that is under way may still be called off and give its sample back
+            if under_way >= (1 if spent else self.at_a_time):
                 return
             _, number, turn = heapq.heappop(self._waiting)
             if spent:

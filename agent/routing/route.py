@@ -32,6 +32,8 @@ class TierPlan(BaseModel):
             as many as `n` allows. A task that fails wanders into harder tiers, and is given up when
             it has drawn what its tier allows.
         thinking_tokens: tokens a sample that may be thought besides; unset: as the settings say.
+        model: of a cascade, by its place from 0, that the tasks of this tier begin with; those
+            before it are asked last.
         seconds: wall time a task; unset: no limit of its own.
     """
 
@@ -41,6 +43,7 @@ class TierPlan(BaseModel):
     strategy: Way = "thompson"
     samples: int | None = Field(default=None, ge=1)
     thinking_tokens: int | None = Field(default=None, ge=1)
+    model: int = Field(default=0, ge=0)
     seconds: float | None = Field(default=None, gt=0)
 
 

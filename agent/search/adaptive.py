@@ -76,7 +76,8 @@ class Adaptive(TreeSearch[AdaptiveState]):
         """A fresh sample or a repair, as long as the tier allows more."""
         if self.exhaustive:  # to measure: independent samples, all alike
             return (Idea(),)
-        if len(state.open) >= (self.own.wave if state.seen or self.router.hurried else 1):
+        wave = self.own.wave if state.seen else 1
+        if len(state.open) >= wave and not self.router.hurried:
             return ()
         if self.own.rate and self.repairs and not state.made:
             return (Idea(kind="rate"),)
@@ -123,15 +124,20 @@ class Adaptive(TreeSearch[AdaptiveState]):
 def bettered(state: TreeState, kind: str) -> tuple[float, float]:
     """The Beta distribution of the chance that one more of a kind betters the best reward so far.
 
-    Those under way count as ones that don't. A repair is doubted at first: many models can't.
+    Those under way count as ones that don't. A repair that doesn't counts twice: it is asked with
+    about twice as many tokens, and many models can't repair at all.
     """
-    better, worse = (1.0, 1.0) if kind == "sample" else (1.0, 2.0)
+    price = 1.0 if kind == "sample" else 2.0
+    better, worse = 1.0, price
     best: float | None = None
     for one in state.seen:
         if one.kind == kind and best is not None:
-            better, worse = better + (one.reward > best), worse + (one.reward <= best)
+            if one.reward > best:
+                better += 1
+            else:
+                worse += price
         best = one.reward if best is None else max(best, one.reward)
-    return better, worse + sum(one.kind == kind for one in state.open)
+    return better, worse + price * sum(one.kind == kind for one in state.open)
 
 
 def build(options: StrategyOptions) -> Adaptive:

@@ -35,6 +35,8 @@ class CascadeState(SearchState):
 
     Attributes:
         task: that is searched for, since a search begins with its task.
+        order: the models' places in the order in which they are asked.
+        turn: how many of them are done with.
         stage: the model's place, from 0.
         first: the index of the stage's first proposal.
         base: the index of the first proposal of the stage's own search; before it are repairs.
@@ -44,6 +46,8 @@ class CascadeState(SearchState):
     """
 
     task: PublicTask
+    order: tuple[int, ...] = ()
+    turn: int = 0
     stage: int = 0
     first: int = 0
     base: int = 0
@@ -59,6 +63,8 @@ class Cascade:
         stages: one for each model.
         failures: samples of a better model that repair failures of the ones before, at the most.
         temperature: of those repairs.
+        begin: the place of the model that a task begins with; those before it are asked last, so
+            that whatever it says, the same models are asked before a task is left unsolved.
         exhaustive: ask all models even after a pass, to measure.
         name: of the search that each stage makes, with a word that it is a cascade.
     """
@@ -66,6 +72,7 @@ class Cascade:
     stages: tuple[Stage, ...]
     failures: int = 0
     temperature: float = 0.8
+    begin: Callable[[PublicTask], int] | None = None
     exhaustive: bool = False
     name: str = "cascade"
     _kinds: dict[int, type[SearchState]] = field(default_factory=dict, repr=False, compare=False)
@@ -77,7 +84,10 @@ class Cascade:
 
     def start(self, task: PublicTask) -> CascadeState:
         """The first model's search, nothing asked."""
-        return self._enter(CascadeState(task=task), 0)
+        places = range(len(self.stages))
+        first = min(self.begin(task), places[-1]) if self.begin is not None else 0
+        order = (*places[first:], *places[:first])
+        return self._enter(CascadeState(task=task, order=order), 0)
 
     def ask(self, state: CascadeState, k: int) -> tuple[CascadeState, tuple[Proposal, ...]]:
         """What this stage's search asks; when that is over, the next one's."""
@@ -91,9 +101,9 @@ class Cascade:
             made += own
             if own:
                 continue
-            if not self._stage_over(state) or state.stage == len(self.stages) - 1:
+            if not self._stage_over(state) or state.turn == len(state.order) - 1:
                 break
-            state = self._enter(state, state.stage + 1)
+            state = self._enter(state, state.turn + 1)
         return state, tuple(made)
 
     def tell(self, state: CascadeState, proposal: Proposal, verdict: Verdict) -> CascadeState:
@@ -109,7 +119,7 @@ class Cascade:
         """At the first verified pass, or when the last stage is over."""
         if self._won(state):
             return True
-        return state.stage == len(self.stages) - 1 and self._stage_over(state)
+        return state.turn == len(state.order) - 1 and self._stage_over(state)
 
     def _won(self, state: CascadeState) -> bool:
         return not self.exhaustive and any(one.passed for one in state.seen)
@@ -129,12 +139,14 @@ class Cascade:
         stage = self.stages[state.stage]
         return stage.build(stage.samples - len(state.parents))
 
-    def _enter(self, state: CascadeState, number: int) -> CascadeState:
+    def _enter(self, state: CascadeState, turn: int) -> CascadeState:
         """The state at the beginning of a stage."""
+        number = state.order[turn]
         failed = distinct(ranked(one for one in state.seen if one.whole and not one.passed))
         most = min(self.failures, self.stages[number].samples)
         parents = tuple(one.index for one in failed[:most])
         update = {
+            "turn": turn,
             "stage": number,
             "first": state.asked,
             "base": state.asked + len(parents),

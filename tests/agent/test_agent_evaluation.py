@@ -386,3 +386,78 @@ async def test_fault_of_the_sandbox_is_no_wrong_answer(
     faulty: Any = Faulty()
     with pytest.raises(SandboxError, match="the wire broke"):
         await evaluate(tasks, scripted(lambda _r: RIGHT), verifier=Verifier(faulty))
+
+
+# Tiers and pools
+
+
+async def test_every_task_has_its_tiers_with_reasons(tmp_path: Path, evaluate: Evaluate) -> None:
+    tasks = list(load_suite(str(write_suite(tmp_path / "suite", 2))))
+    model = bank(tmp_path, {"a0": [RIGHT], "a1": [WRONG] * 30})
+    report = await evaluate(tasks, model, n=30)
+    solved, failed = report.scores
+    assert [route.samples for route in solved.routes] == [30]
+    assert failed.routes[0].chance > failed.routes[-1].chance
+    assert failed.routes[-1].tier == "very-hard"
+    assert "failed in 1 way" in failed.routes[-1].reason
+    assert len({route.tier for route in failed.routes}) == len(failed.routes)
+
+
+async def test_a_task_is_given_up_when_its_tier_is_spent(
+    tmp_path: Path, evaluate: Evaluate
+) -> None:
+    tasks = list(load_suite(str(write_suite(tmp_path / "suite"))))
+    model = bank(tmp_path, {"a0": [WRONG] * 60})
+    report = await evaluate(tasks, model, n=60, tier_samples=(60, 60, 60, 25))
+    (score,) = report.scores
+    assert score.samples < 60
+    assert (score.stopped, report.stopped) == ("given up", {"given up": 1})
+
+
+async def test_a_pool_is_dealt_out_to_whoever_is_likeliest(
+    tmp_path: Path, evaluate: Evaluate
+) -> None:
+    tasks = list(load_suite(str(write_suite(tmp_path / "suite", 3))))
+    model = bank(tmp_path, {"a0": [WRONG] * 20, "a1": [WRONG] * 3 + [RIGHT], "a2": [RIGHT]})
+    report = await evaluate(tasks, model, n=20, pool=12)
+    assert [score.right for score in report.scores] == [False, True, True]
+    assert sum(score.samples for score in report.scores) == 12
+    assert [score.stopped for score in report.scores] == ["pool", "verified", "verified"]
+
+
+async def test_a_pooled_run_resumes_and_draws_no_more_than_the_pool(
+    tmp_path: Path, evaluate: Evaluate, scripted: Scripted
+) -> None:
+    tasks = list(load_suite(str(write_suite(tmp_path / "suite", 3))))
+
+    def breaks(request: ModelRequest) -> str | Exception:
+        if len(model.requests) > 5:
+            return ModelUnavailableError("gone")
+        return f"```python\n{WRONG}# {request.index}\n```"
+
+    model = scripted(breaks)
+    with pytest.raises(ModelUnavailableError):
+        await evaluate(tasks, model, n=20, pool=9, concurrency=1)
+    goes_on = scripted(lambda request: f"```python\n{WRONG}# {request.index}\n```")
+    report = await evaluate(tasks, goes_on, n=20, pool=9, concurrency=1, resume="last")
+    assert report.replayed == 5
+    assert len(goes_on.requests) == 4
+    assert sum(score.samples for score in report.scores) == 9
+
+
+async def test_a_tiers_seconds_are_a_tasks_budget(
+    tmp_path: Path, evaluate: Evaluate, scripted: Scripted
+) -> None:
+    tasks = list(load_suite(str(write_suite(tmp_path / "suite"))))
+    profile = tmp_path / "p.toml"
+    tiers = ("easy", "medium", "hard", "very_hard")
+    profile.write_text(
+        "".join(
+            f"[tiers.{name}]\nchance = {chance}\nseconds = 0.001\n"
+            for name, chance in zip(tiers, (0.3, 0.1, 0.02, 0), strict=True)
+        )
+    )
+    model = scripted(lambda _request: WRONG, delay=lambda _index: 0.05)
+    report = await evaluate(tasks, model, n=20, profile=profile)
+    assert report.scores[0].stopped == "budget"
+    assert report.scores[0].samples < 20
