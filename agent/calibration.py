@@ -82,6 +82,7 @@ class Calibration:
                     settings,
                     self.bench,
                     self.tiers,
+                    public,
                     journal=self.run.journal,
                     listener=self.listener,
                     ledger=Ledger(Budget(), ledger),
