@@ -85,6 +85,7 @@ class Calibration:
                     journal=self.run.journal,
                     listener=self.listener,
                     ledger=Ledger(Budget(), ledger),
+                    task=public,
                     concurrency=1,
                 )
                 one = _recorded(public, await searcher.search(public))

@@ -261,6 +261,7 @@ class Evaluation:
             journal=self.run.journal,
             listener=listener,
             ledger=own,
+            task=public,
             concurrency=1,  # tasks run side by side, so none of them draws ahead of need
             pool=pool,
         )

@@ -108,12 +108,12 @@ def make_profile(settings: Settings) -> Profile:
     return profile if settings.pool is None else pooled(profile)
 
 
-def strategy_name(settings: Settings, _task: PublicTask | None = None) -> str:
+def strategy_name(settings: Settings, _task: PublicTask | None) -> str:
     """The strategy for a task: the one place where a task can be given another than the settings'.
 
     Args:
         settings: in force.
-        _task: as the search sees it; `None` where no task is known yet.
+        _task: as the search sees it; `None` where only the settings are checked.
     """
     return settings.strategy
 
@@ -124,8 +124,12 @@ def task_budget(settings: Settings, task: PublicTask) -> Budget:
     return Budget(wall_seconds=router.plan(router.route(features(task))).seconds)
 
 
-def make_strategy(settings: Settings) -> Strategy[Any]:
+def make_strategy(settings: Settings, task: PublicTask | None = None) -> Strategy[Any]:
     """The strategy that the settings describe; in a cascade, one for each model.
+
+    Args:
+        settings: in force.
+        task: that it is for; without one, the settings are checked.
 
     Raises:
         UnknownStrategyError: there is none of that name.
@@ -144,7 +148,7 @@ def make_strategy(settings: Settings) -> Strategy[Any]:
             profile=make_profile(settings),
             own=settings.strategy_options,
         )
-        return create_strategy(strategy_name(settings), options)
+        return create_strategy(strategy_name(settings, task), options)
 
     if not settings.cascade:
         return build(settings.n)
@@ -170,6 +174,7 @@ def make_searcher(
     listener: events.Listener,
     ledger: Ledger,
     concurrency: int,
+    task: PublicTask | None = None,
     pool: Pool | None = None,
 ) -> Searcher:
     """The searcher that the settings describe.
@@ -182,7 +187,7 @@ def make_searcher(
         price=tiers[0].price,
         stronger=tuple(tiers[1:]),
         verifier=bench.verifier,
-        strategy=make_strategy(settings),
+        strategy=make_strategy(settings, task),
         ledger=ledger,
         journal=journal,
         sampling=Sampling(

@@ -113,6 +113,7 @@ async def solve_task(
         journal=journal,
         listener=listener,
         ledger=own,
+        task=public,
         concurrency=settings.calls_at_a_time,
     )
     result = await searcher.search(public)
