@@ -50,6 +50,7 @@ _SUBCOMMANDS = (
     "solve",
     "verify",
     "eval",
+    "calibrate",
     "doctor",
     "config show",
     "model pull",

@@ -44,7 +44,7 @@ def test_the_better_model_is_asked_where_the_cheap_one_fails(
     first, second = report["ledger"]
     assert (first["tier"], first["model"], first["samples"]) == (0, models("cheap"), 6)
     assert (second["tier"], second["model"], second["samples"]) == (1, models("better"), 4)
-    assert first["strategy"] == second["strategy"] == "cascade of best-of-n"
+    assert first["strategy"] == second["strategy"] == "cascade of adaptive"
     by_task = [entry for score in scores for entry in score["ledger"]]
     assert len(by_task) == 10
     assert sum(entry["tokens_out"] for entry in by_task) == report["tokens_out"]
