@@ -13,10 +13,12 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from agent.routing.calibrating import choose
 from agent.routing.fitting import Recorded
 from agent.routing.profile import Profile
+from agent.routing.route import Difficulty
 from agent.routing.simulation import Walk, routed, stopping, walks
 from bench.routing_bank import halves, read_recorded
 from bench.search_common import SearchOptions, Section
@@ -120,7 +122,7 @@ def _rows(name: str, parts: Sequence[Part], seed: int) -> list[Row]:
         ("one draw", greedy),
         (f"{most} draws each", full),
         *(
-            (f"best of {n} that stops", _means(walked, lambda one, n=n: stopping(one, n)))
+            (f"best of {n} that stops", _means(walked, partial(stopping, n=n)))
             for n in _STOPS
             if n <= most
         ),
@@ -187,11 +189,12 @@ def _tiers(parts: Sequence[Part]) -> list[Tier]:
     return [
         Tier(
             str(tier),
-            number / len(ends),
-            sum(end.solved for end in ends if end.tier is tier) / number,
-            sum(end.draws for end in ends if end.tier is tier) / number,
+            count[tier] / len(ends),
+            sum(end.solved for end in ends if end.tier is tier) / count[tier],
+            sum(end.draws for end in ends if end.tier is tier) / count[tier],
         )
-        for tier, number in sorted(count.items(), key=lambda one: list(type(one[0])).index(one[0]))
+        for tier in Difficulty
+        if count[tier]
     ]
 
 
