@@ -70,7 +70,9 @@ def interrupt_after(process: Any, seconds: float) -> set[Process]:
 
 
 def words(server: Any, task: Path, *more: str) -> tuple[Any, ...]:
-    return ("solve", task, *server.words, "-n", "400", "--temperature", "0.9", *more)
+    # best-of-n: it never gives a task up, however long it takes until the interruption
+    strategy = ("--strategy", "best-of-n", "--temperature", "0.9")
+    return ("solve", task, *server.words, "-n", "400", *strategy, *more)
 
 
 def test_at_random_moments(
