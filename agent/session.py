@@ -158,9 +158,9 @@ def strategy_for(settings: Settings, task: PublicTask) -> Settings:
     """The settings with the strategy that `adaptive` comes to for a task.
 
     Where passing the visible tests is not yet being right, the first pass should not be the last
-    word: there what programs agree on decides.
+    word: there what programs agree on decides. Tiers that a user has set hold all the same.
     """
-    other = settings.strategy != DEFAULT_STRATEGY or settings.strategy_options
+    other = settings.strategy != DEFAULT_STRATEGY or settings.strategy_options or settings.routed
     if other or settings.cascade or task.tests_decide or not _is_probed(task):
         return settings
     return settings.model_copy(update={"strategy": UNDECIDED_STRATEGY})

@@ -36,6 +36,7 @@ class SettingsError(Exception):
 
 
 DEFAULT_STRATEGY = "adaptive"
+DEFAULT_ROUTING = "full"
 
 
 class Settings(BaseSettings):
@@ -110,7 +111,7 @@ class Settings(BaseSettings):
     strategy: str = DEFAULT_STRATEGY
     strategy_options: dict[str, bool | int | float | str] = Field(default_factory=dict)
     free_edits: int = Field(default=0, ge=0)
-    routing: str = "full"
+    routing: str = DEFAULT_ROUTING
     profile: Path | None = None
     tier_samples: Annotated[tuple[Annotated[int, Field(ge=1)], ...], NoDecode] = ()
     tier_strategies: Annotated[tuple[Way, ...], NoDecode] = ()
@@ -209,6 +210,12 @@ class Settings(BaseSettings):
             output_bytes=self.output_bytes,
             file_mb=self.file_mb,
         )
+
+    @property
+    def routed(self) -> bool:
+        """Whether the user has said what tiers of tasks are given."""
+        own = self.profile or self.tier_samples or self.tier_strategies
+        return bool(own) or self.routing != DEFAULT_ROUTING
 
     @property
     def budget(self) -> Budget:

@@ -194,7 +194,7 @@ async def test_hidden_tests_reach_nothing_before_the_search_has_ended(
         hidden.write_text(hidden.read_text().replace("== 6", "== 2").replace(MARK, MARK + "_2"))
         return [WRONG, RIGHT][request.index]
 
-    monkeypatch.setattr("agent.session.make_strategy", lambda _settings, _task: Recording(n=4))
+    monkeypatch.setattr("agent.session.make_strategy", lambda _settings: Recording(n=4))
     watching: Any = Watching()
     path = tmp_path / "verdicts.sqlite"
     cache = VerdictCache(path)
@@ -419,7 +419,7 @@ async def test_a_pool_is_dealt_out_to_whoever_is_likeliest(
 ) -> None:
     tasks = list(load_suite(str(write_suite(tmp_path / "suite", 3))))
     model = bank(tmp_path, {"a0": [WRONG] * 20, "a1": [WRONG] * 3 + [RIGHT], "a2": [RIGHT]})
-    report = await evaluate(tasks, model, n=20, pool=12, concurrency=1)
+    report = await evaluate(tasks, model, Protocol.GIVEN, n=20, pool=12, concurrency=1)
     assert [score.right for score in report.scores] == [False, True, True]
     assert sum(score.samples for score in report.scores) == 12
     assert [score.stopped for score in report.scores] == ["pool", "verified", "verified"]
