@@ -64,7 +64,7 @@ def test_what_the_user_names_is_used(settings: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("more", [{"entry_kind": "class"}, {"language": "javascript"}])
 def test_only_python_functions_can_be_probed(more: dict[str, Any]) -> None:
-    assert strategy_for(Settings(), with_tests(EXAMPLES, **more)).strategy == "best-of-n"
+    assert strategy_for(Settings(), with_tests(EXAMPLES, **more)).strategy == "adaptive"
 
 
 def test_only_the_chosen_program_is_judged_twice() -> None:
