@@ -460,8 +460,8 @@ class AttachedStream:
         return bytes(output)
 
     async def complaint(self) -> str:
-        """What it wrote to standard error."""
-        with anyio.move_on_after(1.0):
+        """What it wrote to standard error, as far as it came before the stream broke."""
+        with anyio.move_on_after(1.0), contextlib.suppress(OSError):
             while data := await self._read():
                 self._raw += data
                 self._demultiplex()

@@ -281,7 +281,7 @@ class ProcessStream:
             try:
                 while len(said) < 10_000:
                     said += await self._process.stderr.receive()
-            except (anyio.EndOfStream, anyio.ClosedResourceError):
+            except (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
                 pass
         return said.decode("utf-8", "replace")
 

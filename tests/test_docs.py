@@ -51,6 +51,7 @@ _SUBCOMMANDS = (
     "verify",
     "eval",
     "calibrate",
+    "fix",
     "doctor",
     "config show",
     "model pull",
