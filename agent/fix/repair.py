@@ -12,6 +12,7 @@ from agent.budget import BudgetExhaustedError, Ledger
 from agent.fix.edits import Edit, edits
 from agent.fix.suspects import Suspect, find_suspects
 from agent.fix.targets import Targets, find_targets
+from agent.loop import first_error
 from sandbox.base import Sandbox
 from sandbox.errors import SandboxError
 from sandbox.jobs import Limits
@@ -142,7 +143,7 @@ class _Search:
                 for _ in range(self._r.workers):
                     group.start_soon(self._work)
         except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None
+            raise first_error(errors) from None
         found.finalists = [self._passed[number] for number in sorted(self._passed)]
         await self._prove()
 
