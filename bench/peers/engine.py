@@ -99,10 +99,10 @@ class Containers:
 
 
 class DockerExec(Containers):
-    """One running container, and `docker exec` of an interpreter for each candidate."""
+    """One running container, and for each candidate what `docker exec` asks the engine for."""
 
-    name = "docker-exec"
-    label = "docker exec each"
+    name = "docker-exec-api"
+    label = "docker exec, by the API"
     most = 80
     protected = True
 
@@ -162,6 +162,20 @@ class DockerRun(Containers):
             container.remove(force=True)
 
 
+class DockerExecCommand(DockerExec):
+    """The same container, and the command `docker exec -i` for each candidate."""
+
+    name = "docker-exec"
+    label = "docker exec each"
+
+    def missing(self) -> str:
+        """Whether the command is there besides."""
+        return _no_command() or super().missing()
+
+    def _judge(self, container: str, candidate: Candidate) -> bool:
+        return _by_command(["exec", "--interactive", container], candidate)
+
+
 class DockerRunCommand(Containers):
     """A throwaway container for each candidate, as most people make one: `docker run --rm -i`."""
 
@@ -172,29 +186,55 @@ class DockerRunCommand(Containers):
 
     def missing(self) -> str:
         """Whether the command is there besides."""
-        if shutil.which("docker") is None:
-            return "the command `docker` is not installed"
-        return super().missing()
+        return _no_command() or super().missing()
 
     def run(self, candidates: Sequence[Candidate], workers: int) -> Round:
         """By the command, whose own start is part of what it costs."""
         with self.failures():
             return in_threads(self._judge, candidates, workers, 0.0)
 
+    def flags(self) -> list[str]:
+        """What the command is told besides: nothing that it doesn't need."""
+        return []
+
     def _judge(self, candidate: Candidate) -> bool:
+        label = f"{LABEL}={self.run_id}"
+        words = ["run", "--rm", "--interactive", "--label", label, *self.flags(), self.image]
+        return _by_command(words, candidate)
+
+
+class DockerRunLocked(DockerRunCommand):
+    """The same, with the options that such programs call for."""
+
+    name = "docker-run-locked"
+    label = "docker run, locked down"
+
+    def flags(self) -> list[str]:
+        """No network, a read-only root, a limit on memory, no log."""
         options = self.options()
         path, size = next(iter(options["tmpfs"].items()))
         flags = ["--network", options["network_mode"], "--read-only", "--tmpfs", f"{path}:{size}"]
-        flags += ["--memory", options["mem_limit"], "--log-driver", options["log_config"]["Type"]]
-        flags += ["--label", f"{LABEL}={self.run_id}", options["image"]]
-        done = subprocess.run(
-            ["docker", "run", "--rm", "--interactive", *flags, *_command()],
-            input=candidate.script.encode("utf-8", "surrogatepass"),
-            capture_output=True,
-        )
-        if done.returncode == _ENGINE_FAILED:
-            raise PeerError(" ".join(done.stderr.decode(errors="replace").split())[:300])
-        return done.returncode == 0
+        return [*flags, "--memory", options["mem_limit"], "--log-driver", "none"]
+
+
+def _no_command() -> str:
+    return "" if shutil.which("docker") else "the command `docker` is not installed"
+
+
+def _by_command(words: Sequence[str], candidate: Candidate) -> bool:
+    """Whether an interpreter, started by the command, takes the candidate's script.
+
+    Raises:
+        PeerError: the engine failed.
+    """
+    done = subprocess.run(
+        ["docker", *words, *_command()],
+        input=candidate.script.encode("utf-8", "surrogatepass"),
+        capture_output=True,
+    )
+    if done.returncode == _ENGINE_FAILED:
+        raise PeerError(" ".join(done.stderr.decode(errors="replace").split())[:300])
+    return done.returncode == 0
 
 
 def _command() -> list[str]:

