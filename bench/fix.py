@@ -139,18 +139,18 @@ def _row(name: str, repair: Repair, seconds: float) -> Row:
         note = repair.targets.broken or repair.stopped
         note = note or ("nothing fails" if not repair.targets.failing else "")
         if repair.best is not None:
-            edit, reward = repair.best
-            note = note or f"best {reward:.2f}: {edit.kind}, line {edit.line}"
+            candidate, reward = repair.best
+            note = note or f"best {reward:.2f}: {candidate.kind}, line {candidate.place.line}"
         return Row(name, False, repair.tried, seconds, note=note)
-    edit = chosen.edit
+    candidate, place = chosen.candidate, chosen.candidate.place
     places = [(one.path, one.name) for one in repair.suspects]
     return Row(
         name,
         True,
         repair.tried,
         seconds,
-        edit=f"{edit.kind}, line {edit.line}",
-        rank=places.index((edit.path, edit.name)) + 1,
+        edit=f"{candidate.kind}, line {place.line}",
+        rank=places.index((place.path, place.name)) + 1,
         others=len(repair.finalists) - 1,
     )
 

@@ -125,22 +125,29 @@ async def _repair(
 
 
 def _apply(path: Path, snapshot: Snapshot, found: Repair) -> None:
-    """Writes the patch, unless its file was changed in the meantime.
+    """Writes the patch, unless one of its files was changed in the meantime.
 
     Raises:
-        UsageError: it was.
+        UsageError: one was.
         OutputError: it can't be written.
     """
     assert found.chosen is not None
-    edit = found.chosen.edit
-    file = path / edit.path
-    if file.read_bytes() != snapshot.files[edit.path].content:
-        raise UsageError(f"{edit.path} was changed while the patch was sought: nothing is written")
-    _write(file, edit.text.encode())
+    texts = found.chosen.candidate.texts
+    for name in texts:
+        file, known = path / name, snapshot.files.get(name)
+        now = file.read_bytes() if file.is_file() else None
+        if now != (known.content if known is not None else None):
+            raise UsageError(f"{name} was changed while the patch was sought: nothing is written")
+    for name, text in texts.items():
+        if text is None:
+            (path / name).unlink()
+        else:
+            _write(path / name, text.encode())
 
 
 def _write(path: Path, data: bytes) -> None:
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     except OSError as error:
         raise OutputError(f"can't write {path}: {error.strerror}") from None

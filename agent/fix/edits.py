@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+from agent.fix.candidate import Candidate, Place
 from agent.fix.suspects import Suspect
 from agent.search.edits.propose import families
 from agent.search.edits.ranking import score
@@ -21,28 +21,9 @@ _UNEQUAL = re.compile(r"^E\s+AssertionError: (?P<got>.+) != (?P<expected>.+)$", 
 _RAISED = re.compile(r"^E\s+(?!AssertionError\b)\w+(?:Error|Exception|Iteration)\b", re.M)
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """One patch of one place.
-
-    Attributes:
-        path: of the file.
-        name: of the function.
-        kind: which sort of edit it is.
-        line: where.
-        text: the whole file with the edit, its line ends and byte order mark as they were.
-    """
-
-    path: str
-    name: str
-    kind: str
-    line: int
-    text: str
-
-
 def edits(
     snapshot: Snapshot, suspects: Sequence[Suspect], failing: Mapping[str, str]
-) -> Iterator[Edit]:
+) -> Iterator[Candidate]:
     """All edits of the most suspicious functions, each another program than all before.
 
     Args:
@@ -69,7 +50,8 @@ def edits(
         if form is not None and (suspect.path, form) not in known:
             known.add((suspect.path, form))
             whole = _as_it_was(snapshot, suspect.path, text)
-            yield Edit(suspect.path, suspect.name, change.kind, change.line, whole)
+            place = Place(path=suspect.path, name=suspect.name, line=change.line)
+            yield Candidate(texts={suspect.path: whole}, places=(place,), kind=change.kind)
 
 
 def _source(snapshot: Snapshot, path: str) -> Source | None:

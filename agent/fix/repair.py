@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import anyio
 
 from agent.budget import BudgetExhaustedError, Ledger
-from agent.fix.edits import Edit, edits
+from agent.fix.candidate import Candidate
+from agent.fix.edits import edits
 from agent.fix.suspects import Suspect, find_suspects
 from agent.fix.targets import Targets, find_targets
 from agent.loop import first_error
@@ -34,15 +35,15 @@ Listener = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Finalist:
-    """An edit that turns every target and breaks nothing.
+    """A patch that turns every target and breaks nothing.
 
     Attributes:
-        edit: the patch.
+        candidate: the patch.
         verdict: on the whole suite; the last of the fresh ones if there were any.
         proven: whether it passed in fresh sandboxes as well.
     """
 
-    edit: Edit
+    candidate: Candidate
     verdict: Verdict
     proven: bool = False
 
@@ -54,7 +55,7 @@ class Repair:
     Attributes:
         targets: what had to be turned, and what to stay.
         suspects: functions, most suspicious first.
-        tried: edits that were judged.
+        tried: patches that were judged.
         best: of those that don't pass, the one with the highest reward, and that.
         finalists: that pass, in the order of their promise; the chosen one is proven.
         refused: finalists that did not pass in a fresh sandbox, with the reason.
@@ -65,9 +66,9 @@ class Repair:
     targets: Targets
     suspects: tuple[Suspect, ...] = ()
     tried: int = 0
-    best: tuple[Edit, float] | None = None
+    best: tuple[Candidate, float] | None = None
     finalists: list[Finalist] = field(default_factory=list)
-    refused: list[tuple[Edit, str]] = field(default_factory=list)
+    refused: list[tuple[Candidate, str]] = field(default_factory=list)
     stopped: str = ""
     seconds: float = 0.0
 
@@ -85,7 +86,7 @@ class Repairer:
         sandbox: open, with what the repository requires, and with `options.limits` at the least.
         options: how its suite is run.
         ledger: what is spent and may be.
-        most: edits to try.
+        most: patches to try.
         workers: suites to run at a time.
         only: ids of the tests to turn; empty for all that fail.
         listener: told what is going on, in a line.
@@ -128,7 +129,7 @@ class _Search:
         self._verifier = RepositoryVerifier(repairer.sandbox, snapshot, self._options)
         files = {name.partition("::")[0] for name in targets.failing}
         self._beside = [name for name in targets.passing if name.partition("::")[0] in files]
-        self._left: Iterator[tuple[int, Edit]] = iter(())
+        self._left: Iterator[tuple[int, Candidate]] = iter(())
         self._passed: dict[int, Finalist] = {}
         self._last = repairer.most
         """The number of the last edit that is tried."""
@@ -148,7 +149,7 @@ class _Search:
         await self._prove()
 
     async def _work(self) -> None:
-        for number, edit in self._left:
+        for number, candidate in self._left:
             if number >= self._last or len(self._passed) >= _FINALISTS:
                 return
             try:
@@ -156,32 +157,32 @@ class _Search:
             except BudgetExhaustedError as error:
                 self._found.stopped = str(error)
                 return
-            verdict = await self._judge(edit)
+            verdict = await self._judge(candidate)
             self._found.tried += 1
-            self._told(number, edit, verdict)
+            self._told(number, candidate, verdict)
 
-    def _told(self, number: int, edit: Edit, verdict: Verdict) -> None:
+    def _told(self, number: int, candidate: Candidate, verdict: Verdict) -> None:
         found = self._found
-        self._r.listener(
-            f"edit {found.tried}: {edit.path}:{edit.line} {edit.kind}: reward {verdict.reward:.2f}"
-        )
+        self._r.listener(f"patch {found.tried}: {candidate}: reward {verdict.reward:.2f}")
         if verdict.passed:
-            self._passed[number] = Finalist(edit, verdict)
+            self._passed[number] = Finalist(candidate, verdict)
             self._last = min(self._last, number + _FURTHER)
         elif found.best is None or verdict.reward > found.best[1]:
-            found.best = edit, verdict.reward
+            found.best = candidate, verdict.reward
 
-    async def _judge(self, edit: Edit) -> Verdict:
+    async def _judge(self, candidate: Candidate) -> Verdict:
         """The tests of the files in which some fail; if they pass, all others as well."""
-        verdict = await self._run(edit, self._beside)
+        verdict = await self._run(candidate, self._beside)
         targets = self._found.targets
         if verdict.passed and len(self._beside) < len(targets.passing):
-            verdict = await self._run(edit, targets.passing)
+            verdict = await self._run(candidate, targets.passing)
         return verdict
 
-    async def _run(self, edit: Edit, passing: Sequence[str], *, fresh: bool = False) -> Verdict:
+    async def _run(
+        self, candidate: Candidate, passing: Sequence[str], *, fresh: bool = False
+    ) -> Verdict:
         verdict = await self._verifier.verify(
-            {edit.path: edit.text},
+            candidate.texts,
             fail_to_pass=self._found.targets.failing,
             pass_to_pass=passing,
             fresh=fresh,
@@ -198,12 +199,12 @@ class _Search:
             runs = _FLAKY_PROOFS if found.targets.flaky else 1
             for number in range(runs):
                 self._r.listener(f"proof {number + 1} of {runs} in a fresh sandbox")
-                verdict = await self._run(finalist.edit, found.targets.passing, fresh=True)
+                verdict = await self._run(finalist.candidate, found.targets.passing, fresh=True)
                 if not verdict.passed:
-                    found.refused.append((finalist.edit, verdict.detail))
+                    found.refused.append((finalist.candidate, verdict.detail))
                     break
             else:
-                found.finalists[place] = Finalist(finalist.edit, verdict, proven=True)
+                found.finalists[place] = Finalist(finalist.candidate, verdict, proven=True)
                 return
 
     def _limits(self, limits: Limits, targets: Targets) -> Limits:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
@@ -104,12 +103,12 @@ def make_report(snapshot: Snapshot, found: Repair, *, named: bool) -> FixReport:
     }
     if chosen is None:
         return FixReport.model_validate(fields)
-    edit = chosen.edit
+    candidate = chosen.candidate
     return FixReport.model_validate(
         {
             **fields,
-            "diff": unified_diff(snapshot, edit.path, edit.text),
-            "files": (edit.path,),
+            "diff": candidate.diff(snapshot),
+            "files": candidate.files,
             "fixed": failing,
             "isolation": chosen.verdict.isolation,
             "confidence": "plausible",
@@ -117,16 +116,6 @@ def make_report(snapshot: Snapshot, found: Repair, *, named: bool) -> FixReport:
             "message": _message(chosen, failing),
         }
     )
-
-
-def unified_diff(snapshot: Snapshot, path: str, text: str) -> str:
-    """A diff of one file that `git apply` takes; line ends are part of the lines."""
-    old = (snapshot.text(path) or "").splitlines(keepends=True)
-    lines = difflib.unified_diff(old, text.splitlines(keepends=True), f"a/{path}", f"b/{path}")
-    marked = [
-        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
-    ]
-    return "".join(marked)
 
 
 def markdown(report: FixReport, targets: Targets) -> str:
@@ -196,9 +185,9 @@ def _why(found: Repair, chosen: Finalist) -> tuple[str, ...]:
         " in a fresh sandbox with another hash seed",
         "tests that were made to fail were reported so",
     ]
-    others = [one.edit for one in found.finalists if one is not chosen]
+    others = [one.candidate for one in found.finalists if one is not chosen]
     if others:
-        places = ", ".join(f"{one.path}:{one.line} ({one.kind})" for one in others)
+        places = ", ".join(map(str, others))
         lines.append(f"{len(others)} other patches pass the suite as well: {places}")
     else:
         lines.append(f"the only one of {found.tried} patches tried that passes the suite")
@@ -206,10 +195,10 @@ def _why(found: Repair, chosen: Finalist) -> tuple[str, ...]:
 
 
 def _message(chosen: Finalist, failing: tuple[str, ...]) -> str:
-    edit = chosen.edit
+    place = chosen.candidate.place
     named = "\n".join(f"- {name}" for name in failing[:_NAMED])
     return (
-        f"Fix {edit.name} in {edit.path}\n\n"
+        f"Fix {place.name} in {place.path}\n\n"
         f"Makes pass:\n{named}\n\n"
         "Found and proven by Regreen; the suite is all the evidence that there is."
     )

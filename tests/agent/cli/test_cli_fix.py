@@ -165,7 +165,7 @@ def test_a_file_changed_in_the_meantime_is_not_overwritten(
 ) -> None:
     from agent.cli import fix
     from agent.cli.exits import UsageError
-    from agent.fix.edits import Edit
+    from agent.fix.candidate import Candidate, Place
     from agent.fix.repair import Finalist, Repair
     from agent.fix.targets import Targets
     from sandbox.outcome import Outcome
@@ -173,9 +173,10 @@ def test_a_file_changed_in_the_meantime_is_not_overwritten(
     from verifiers.verdict import Verdict
 
     snapshot = take_snapshot(shop)
-    edit = Edit("cart.py", "total", "range.start", 3, CART.replace("(1,", "(0,"))
+    place = Place(path="cart.py", name="total", line=3)
+    patch = Candidate(texts={"cart.py": CART.replace("(1,", "(0,")}, places=(place,))
     verdict = Verdict(outcome=Outcome.PASSED, reward=1.0)
-    found = Repair(Targets(), finalists=[Finalist(edit, verdict, proven=True)])
+    found = Repair(Targets(), finalists=[Finalist(patch, verdict, proven=True)])
     (shop / "cart.py").write_text("# mine\n" + CART)
     with pytest.raises(UsageError, match="changed while"):
         fix._apply(shop, snapshot, found)

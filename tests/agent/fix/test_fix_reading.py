@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
+from agent.fix.candidate import Candidate, Origin, Place, unified_diff
 from agent.fix.edits import edits
-from agent.fix.report import unified_diff
 from agent.fix.requirements import read_requirements
 from agent.fix.suspects import find_suspects
 from agent.fix.targets import Targets
@@ -132,9 +135,10 @@ def test_a_test_that_other_code_made_blames_what_its_file_imports() -> None:
 def test_edits_are_distinct_and_one_of_them_is_right() -> None:
     suspects = find_suspects(SHOP, SOURCES, TARGETS)
     made = list(edits(SHOP, suspects, TARGETS.failing))
-    assert len({(one.path, one.text) for one in made}) == len(made)
+    assert len({one.identity for one in made}) == len(made)
+    assert {one.origin for one in made} == {Origin.EDIT}
     right = (SHOP.text("shop/cart.py") or "").replace("result = price", "result += price")
-    assert right in [one.text for one in made]
+    assert {"shop/cart.py": right} in [one.texts for one in made]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +156,8 @@ def test_all_but_the_edit_stays_as_it_was(content: bytes) -> None:
     )
     failing = {"test_mod.py::test_f": "E   assert 0 == 2"}
     suspects = find_suspects(snapshot, ("mod.py",), Targets(failing=failing))
-    texts = [one.text.encode() for one in edits(snapshot, suspects, failing)]
+    made = edits(snapshot, suspects, failing)
+    texts = [(one.texts["mod.py"] or "").encode() for one in made]
     assert content.replace(b"x - 1", b"x + 1") in texts
 
 
@@ -181,3 +186,24 @@ def test_a_diff_of_a_file_without_a_last_line_end() -> None:
         "--- a/mod.py", "+++ b/mod.py", "@@ -1,2 +1,2 @@", " a = 1", "-b = 2",
         "\\ No newline at end of file", "+b = 3", "\\ No newline at end of file",
     ]  # fmt: skip
+
+
+def test_a_patch_of_several_files_is_one_diff_that_git_takes(tmp_path: Path) -> None:
+    files = {"a.py": "a = 1\n", "b.py": "b = 1\r\nc = 2\r\n", "gone.py": "x = 1\n"}
+    snapshot = Snapshot(files={name: File(content=text.encode()) for name, text in files.items()})
+    patch = Candidate(
+        texts={"a.py": "a = 2\n", "b.py": "b = 1\r\nc = 3\r\n", "new/d.py": "d = 1\n",
+               "gone.py": None},
+        places=(Place(path="a.py", line=1), Place(path="b.py", name="f", line=2)),
+        kind="whole file",
+    )  # fmt: skip
+    for name, text in files.items():
+        (tmp_path / name).write_bytes(text.encode())
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    diff = patch.diff(snapshot).encode()
+    subprocess.run(["git", "apply", "-"], cwd=tmp_path, input=diff, check=True)
+    assert (tmp_path / "b.py").read_bytes() == b"b = 1\r\nc = 3\r\n"
+    assert (tmp_path / "new/d.py").read_text() == "d = 1\n"
+    assert (tmp_path / "a.py").read_text() == "a = 2\n"
+    assert not (tmp_path / "gone.py").exists()
+    assert (str(patch), patch.size(snapshot)) == ("a.py:1, b.py:2 (whole file)", 6)
