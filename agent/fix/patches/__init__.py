@@ -1,0 +1,1 @@
+"""Patches as models write them: one module for each format, exactly applied or not at all."""

@@ -1,0 +1,48 @@
+"""A whole file in a fenced block, with its path in the line before or beside the fence."""
+
+from __future__ import annotations
+
+from agent.fix.patches.base import Answer, PatchError, Texts
+from agent.fix.patches.functions import Code, codes, is_file
+from agent.fix.patches.outline import outline
+
+
+class WholeFile:
+    """The format."""
+
+    def read(self, answer: Answer, texts: Texts) -> int:
+        """Applies all blocks that are whole files."""
+        found = [code for code in codes(answer) if is_file(code, texts)]
+        for code in found:
+            path = _path(code, texts)
+            lines = list(code.lines)
+            while lines and not lines[-1].strip():
+                lines.pop()
+            texts.rewrite(path, "".join(f"{line}\n" for line in lines))
+        return len(found)
+
+
+def _path(code: Code, texts: Texts) -> str:
+    """What is named; else the only source whose functions and classes all are in the block."""
+    if code.path:
+        try:
+            return texts.resolve(code.path)
+        except PatchError:
+            if "/" in code.path or code.path in texts.snapshot.files:
+                return code.path.removeprefix("./")
+            raise
+    found = []
+    for path in texts.sources:
+        try:
+            names = {one.name for one in outline(texts.text(path)) if not one.depth}
+        except PatchError:
+            continue
+        if names and names <= code.names:
+            found.append(path)
+    if len(found) == 1:
+        return found[0]
+    line = code.others[0].lineno if code.others else 1
+    raise PatchError(
+        f"the code has more than functions (line {line} of it), and it is not said which file it "
+        "is: give the functions alone, or the path in the line before the code"
+    )
