@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Protocol
 
 import anyio
 
@@ -19,7 +20,23 @@ from sandbox.outcome import Outcome
 from tasks.model import PublicTask
 from verifiers.gate import normalised_hash
 from verifiers.verdict import Verdict
-from verifiers.verifier import Verifier
+
+
+class Verifying(Protocol):
+    """What turns a program into a verdict; `verifiers.verifier.Verifier` does."""
+
+    @property
+    def second_place(self) -> str:
+        """Where fresh verdicts come from, if that is another place."""
+        ...
+
+    async def verify(self, task: PublicTask, program: str, *, fresh: bool = False) -> Verdict:
+        """The verdict on a program.
+
+        Raises:
+            sandbox.errors.SandboxError: the sandbox can't be had.
+        """
+        ...
 
 
 class Judging:
@@ -33,7 +50,7 @@ class Judging:
     """
 
     def __init__(
-        self, task: PublicTask, verifier: Verifier, ledger: Ledger, journal: Journal | None
+        self, task: PublicTask, verifier: Verifying, ledger: Ledger, journal: Journal | None
     ) -> None:
         self._task = task
         self._verifier = verifier

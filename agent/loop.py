@@ -9,6 +9,7 @@ came first nor on how many calls are under way at a time.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -21,10 +22,10 @@ from agent.budget import BudgetExhaustedError, Ledger
 from agent.drawing import Drawer, Sampling
 from agent.incidents import Incident
 from agent.journal import Journal
-from agent.judging import Judging
+from agent.judging import Judging, Verifying
 from agent.llm.base import BankExhaustedError, Completion, Model, PromptTooLongError, Usage
 from agent.llm.prices import Price
-from agent.proposals.base import Ask, Known, Made, Node, Piece, Product
+from agent.proposals.base import Ask, Kind, Known, Made, Node, Piece, Product
 from agent.proposals.registry import kind_of
 from agent.results import Candidate as Candidate
 from agent.results import SearchResult as SearchResult
@@ -44,7 +45,6 @@ from agent.tiers import Tier
 from sandbox.outcome import Outcome
 from tasks.model import PublicTask
 from verifiers.verdict import Verdict
-from verifiers.verifier import Verifier
 
 _AHEAD = 1024
 """Proposals that may be open at a time; a constant, so that no strategy's decisions hang on how
@@ -80,10 +80,11 @@ class Searcher:
         pool: shared with the searches for other tasks: each sample waits until it is dealt out;
             needs a router.
         listener: told what happens.
+        kinds: looks up what a kind of proposal asks and how it reads.
     """
 
     model: Model
-    verifier: Verifier
+    verifier: Verifying
     strategy: Strategy[Any]
     ledger: Ledger
     journal: Journal | None = None
@@ -95,6 +96,7 @@ class Searcher:
     router: Router | None = None
     pool: Pool | None = None
     listener: events.Listener = events.ignore
+    kinds: Callable[[str], Kind] = kind_of
 
     async def search(self, task: PublicTask) -> SearchResult:
         """Searches for a program that passes the task's visible tests.
@@ -273,7 +275,7 @@ class _Search:
                 self._begin(tasks, companion)
 
     def _begin(self, tasks: TaskGroup, proposal: Proposal) -> Ask | Made | None:
-        work = kind_of(proposal.kind).work(proposal, self._known)
+        work = self._s.kinds(proposal.kind).work(proposal, self._known)
         scope = anyio.CancelScope()
         self._scopes[proposal.index] = scope
         tasks.start_soon(self._work, proposal, work, scope)
@@ -326,7 +328,7 @@ class _Search:
         else:
             await self._turn(proposal, work)
             completion, paid = await self._drawer.draw(proposal, work)
-            product = kind_of(proposal.kind).read(proposal, completion, self._known)
+            product = self._s.kinds(proposal.kind).read(proposal, completion, self._known)
         verdict = await self._verdict(proposal, product.program, product.piece)
         candidate = Candidate(
             proposal.index,

@@ -294,6 +294,12 @@ def origins(flags: dict[str, Any] | None = None) -> dict[str, Origin]:
     return {name: origin(name) for name in Settings.model_fields}
 
 
+def file_values() -> tuple[Path, dict[str, Any]]:
+    """The pyproject.toml that settings are read from, which need not exist, and what it sets."""
+    file = _pyproject()
+    return file, PyprojectTomlConfigSettingsSource(Settings, toml_file=file)()
+
+
 def _pyproject() -> Path:
     """The nearest pyproject.toml, from the current folder upwards; it need not exist."""
     name = "pyproject.toml"

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from agent.budget import Ledger
 from agent.cli import interrupt, options
 from agent.cli.exits import Exit, OutputError, UsageError
-from agent.cli.flags import SANDBOX_FLAGS, with_settings
+from agent.cli.flags import SEARCH_FLAGS, with_settings
 from agent.cli.output import clean, emit, emit_json
+from agent.cli.recording import recorded
 from agent.cli.show import Show
+from agent.fix.model.addresses import check_addresses
+from agent.fix.model.prompts import prompts_digest
+from agent.fix.model.search import ModelSearch
+from agent.fix.model.strategy import asks_model, patch_strategy
 from agent.fix.repair import Repair, Repairer
-from agent.fix.report import FixReport, FixStatus, make_report, markdown
+from agent.fix.report import Bill, FixReport, FixStatus, asked, make_report, markdown, money
 from agent.fix.requirements import read_requirements
+from agent.run import Run
 from agent.settings import Settings
+from agent.tiers import Tier, cost_of, open_tiers
 from sandbox.registry import SandboxOptions, choose_sandbox
 from verifiers.repository import SUITE_LIMITS, Snapshot, SuiteOptions, take_snapshot
 
@@ -29,10 +40,45 @@ _CODES = {
     FixStatus.NOT_REPRODUCED: Exit.NOT_REPRODUCED,
 }
 
-_FLAGS = {
-    name: SANDBOX_FLAGS[name]
-    for name in ("seed", "sandbox", "slots", "image", "runtime", "allow_reduced_isolation")
-} | {"max_seconds": options.MaxSeconds, "max_sandbox_seconds": options.MaxSandboxSeconds}
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="PROVIDER/NAME to ask where no small edit does: openai/gpt-x; or none.",
+        rich_help_panel="Model",
+    ),
+]
+_SHARED = (
+    "cascade",
+    "cascade_samples",
+    "cascade_failures",
+    "base_url",
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "effort",
+    "thinking_tokens",
+    "samples_per_call",
+    "model_timeout",
+    "strategy",
+    "strategy_options",
+    "n",
+    "concurrency",
+    "budget_samples",
+    "budget_tokens",
+    "max_cost",
+    "max_seconds",
+    "max_sandbox_seconds",
+    "runs",
+    "seed",
+    "sandbox",
+    "slots",
+    "image",
+    "runtime",
+    "allow_reduced_isolation",
+)
+_FLAGS = {"model": Model} | {name: SEARCH_FLAGS[name] for name in _SHARED}
 
 
 @with_settings(_FLAGS)
@@ -47,7 +93,7 @@ def fix(
             metavar="ID",
         ),
     ] = None,
-    candidates: Annotated[int, typer.Option(min=1, help="Patches to try at the most.")] = 300,
+    candidates: Annotated[int, typer.Option(min=0, help="Small edits to try at the most.")] = 300,
     suite_seconds: Annotated[
         float, typer.Option(min=1, help="Longest time for one run of the suite.")
     ] = 300.0,
@@ -59,6 +105,7 @@ def fix(
     report: Annotated[
         Path | None, typer.Option(help="Write what a pull request should say, as Markdown.")
     ] = None,
+    resume: options.Resume = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> int:
@@ -68,19 +115,19 @@ def fix(
         update={"wall_seconds": suite_seconds, "cpu_seconds": max(1, round(suite_seconds))}
     )
     suite = SuiteOptions(limits=limits, seed=settings.seed)
-    with Show(quiet=quiet) as show:
-        found = interrupt.run(
-            lambda: _repair(
-                settings,
-                snapshot,
-                suite,
-                needs=tuple(requirement or ()),
-                only=tuple(test or ()),
-                most=candidates,
-                show=show,
-            )
-        )
-    result = make_report(snapshot, found, named=bool(test))
+    only = tuple(test or ())
+    asks = asks_model(settings)
+    if asks:
+        check_addresses(settings, path)
+        patch_strategy(settings)  # a wrong word costs no wait
+    elif resume:
+        raise UsageError("--resume goes on with what a model was asked, and no --model is set")
+    what = {"command": "fix", "repository": _digest(snapshot), "tests": only,
+            "candidates": candidates, "requests": prompts_digest()}  # fmt: skip
+    with Show(quiet=quiet) as show, _record(settings, what, resume, wanted=asks) as run:
+        job = _Job(settings, snapshot, suite, tuple(requirement or ()), only, candidates, run)
+        found, bill = interrupt.run(lambda: _repair(job, show))
+    result = make_report(snapshot, found, named=bool(test), bill=bill)
     if report is not None:
         _write(report, markdown(result, found.targets).encode())
     if apply and result.diff:
@@ -89,39 +136,90 @@ def fix(
     return _CODES[result.status]
 
 
-async def _repair(
-    settings: Settings,
-    snapshot: Snapshot,
-    suite: SuiteOptions,
-    *,
-    needs: tuple[str, ...],
-    only: tuple[str, ...],
-    most: int,
-    show: Show,
-) -> Repair:
-    asked = SandboxOptions(
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What a repair is made of."""
+
+    settings: Settings
+    snapshot: Snapshot
+    suite: SuiteOptions
+    needs: tuple[str, ...]
+    only: tuple[str, ...]
+    most: int
+    run: Run | None
+
+
+@contextmanager
+def _record(
+    settings: Settings, what: Mapping[str, Any], resume: str | None, *, wanted: bool
+) -> Iterator[Run | None]:
+    """A run to record in; none where no model is asked, since nothing is paid for."""
+    if not wanted:
+        yield None
+        return
+    run = Run.open(settings, what, resume)
+    with recorded(run):
+        yield run
+
+
+def _digest(snapshot: Snapshot) -> str:
+    return hashlib.sha256(snapshot.archive()).hexdigest()[:16]
+
+
+async def _repair(job: _Job, show: Show) -> tuple[Repair, Bill]:
+    settings, run = job.settings, job.run
+    ledger = Ledger(settings.budget)
+    machine = SandboxOptions(
         slots=settings.slots,
-        limits=suite.limits,
-        requirements=tuple(sorted({*read_requirements(snapshot), *needs})),
+        limits=job.suite.limits,
+        requirements=tuple(sorted({*read_requirements(job.snapshot), *job.needs})),
         image=settings.image,
         base=settings.base_image,
         runtime=settings.runtime,
         allow_reduced=settings.allow_reduced_isolation,
     )
     show.step("starting the sandbox")
-    sandbox, why = await choose_sandbox(settings.sandbox, asked)
-    async with sandbox:
-        show.say(f"sandbox {sandbox.level} ({why})")
+    async with AsyncExitStack() as stack:
+        tiers: Sequence[Tier] = ()
+        if run is not None:
+            opened = open_tiers(settings, progress=show.downloaded)
+            tiers = await stack.enter_async_context(opened)
+        sandbox, why = await choose_sandbox(settings.sandbox, machine)
+        await stack.enter_async_context(sandbox)
+        asker = None
+        models = tuple(tier.model.name for tier in tiers)
+        show.say(
+            f"sandbox {sandbox.level} ({why})"
+            + (f", model {' then '.join(models)} where no small edit does" if models else "")
+        )
+        if run is not None:
+            run.note_sandbox(sandbox)
+            asker = ModelSearch(
+                settings=settings,
+                tiers=tiers,
+                ledger=ledger,
+                journal=run.journal,
+                listener=show.event,
+            )
         repairer = Repairer(
             sandbox=sandbox,
-            options=suite,
-            ledger=Ledger(settings.budget),
-            most=most,
+            options=job.suite,
+            ledger=ledger,
+            most=job.most,
             workers=sandbox.slots,
-            only=only,
+            only=job.only,
             listener=show.step,
+            asker=asker,
+            journal=run.journal if run is not None else None,
         )
-        return await repairer.repair(snapshot)
+        found = await repairer.repair(job.snapshot)
+        return found, Bill(
+            models=models,
+            tokens_in=ledger.spent.tokens_in,
+            tokens_out=ledger.spent.tokens_out,
+            cost=cost_of(ledger, tiers) if found.asked is not None else 0.0,
+            run=run.id if run is not None and found.asked is not None else "",
+        )
 
 
 def _apply(path: Path, snapshot: Snapshot, found: Repair) -> None:
@@ -172,4 +270,10 @@ def _give(result: FixReport, *, as_json: bool) -> None:
         for one in result.suspects:
             emit(f"  {clean(one.path)}:{one.line} {clean(one.name)}")
     if result.candidates:
-        emit(f"{result.candidates} patches tried in {result.seconds:.0f} s, no model was asked")
+        emit(f"{result.candidates} patches tried in {result.seconds:.0f} s")
+        emit(f"  {clean(asked(result))}")
+    if result.answers is not None:
+        emit(
+            f"  tokens {result.tokens_in} in, {result.tokens_out} out, cost {money(result)}, "
+            f"run {result.run}"
+        )

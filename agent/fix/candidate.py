@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from verifiers.repository import Snapshot
 from verifiers.syntax import canonical
 
+Identity = tuple[tuple[str, str], ...]
+
 
 class Origin(StrEnum):
     """Where a patch came from.
@@ -79,7 +81,7 @@ class Candidate(_Frozen):
         return f"{self.where} ({self.kind})" if self.kind else self.where
 
     @property
-    def identity(self) -> tuple[tuple[str, str], ...]:
+    def identity(self) -> Identity:
         """What two patches share that are the same program: syntax trees, or texts of no Python."""
         return tuple((path, _identity(self.texts[path])) for path in self.files)
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import anyio
 
 from agent.budget import BudgetExhaustedError, Ledger
-from agent.fix.candidate import Candidate
+from agent.fix.asking import Asked, Asker, Situation
+from agent.fix.candidate import Candidate, Identity
 from agent.fix.edits import edits
 from agent.fix.suspects import Suspect, find_suspects
 from agent.fix.targets import Targets, find_targets
+from agent.journal import Journal
 from agent.loop import first_error
 from sandbox.base import Sandbox
 from sandbox.errors import SandboxError
@@ -41,11 +43,13 @@ class Finalist:
         candidate: the patch.
         verdict: on the whole suite; the last of the fresh ones if there were any.
         proven: whether it passed in fresh sandboxes as well.
+        special: why it looks as if it were for the inputs of the failing tests only, or empty.
     """
 
     candidate: Candidate
     verdict: Verdict
     proven: bool = False
+    special: str = ""
 
 
 @dataclass(slots=True)
@@ -59,6 +63,7 @@ class Repair:
         best: of those that don't pass, the one with the highest reward, and that.
         finalists: that pass, in the order of their promise; the chosen one is proven.
         refused: finalists that did not pass in a fresh sandbox, with the reason.
+        asked: what a model was asked and answered, if it was.
         stopped: why it ended early, or empty.
         seconds: wall time.
     """
@@ -69,6 +74,7 @@ class Repair:
     best: tuple[Candidate, float] | None = None
     finalists: list[Finalist] = field(default_factory=list)
     refused: list[tuple[Candidate, str]] = field(default_factory=list)
+    asked: Asked | None = None
     stopped: str = ""
     seconds: float = 0.0
 
@@ -86,10 +92,12 @@ class Repairer:
         sandbox: open, with what the repository requires, and with `options.limits` at the least.
         options: how its suite is run.
         ledger: what is spent and may be.
-        most: patches to try.
+        most: free edits to try.
         workers: suites to run at a time.
         only: ids of the tests to turn; empty for all that fail.
         listener: told what is going on, in a line.
+        asker: who is asked where no free edit does; `None` for nobody.
+        journal: where it is recorded what a resumed run has to find again; `None` records nothing.
     """
 
     sandbox: Sandbox
@@ -99,6 +107,8 @@ class Repairer:
     workers: int = 1
     only: Sequence[str] = ()
     listener: Listener = lambda _line: None
+    asker: Asker | None = None
+    journal: Journal | None = None
 
     async def repair(self, snapshot: Snapshot) -> Repair:
         """Looks for a patch.
@@ -106,15 +116,26 @@ class Repairer:
         Raises:
             SandboxError: the sandbox can't be had.
             RepositoryError: the repository can't be judged.
+            ModelError: the model can't be used, and no patch was found before.
         """
         began = time.monotonic()
-        self.listener("running the suite twice")
-        targets = await find_targets(self.sandbox, snapshot, self.options)
+        targets = await self._targets(snapshot)
         found = Repair(targets.only(self.only) if self.only else targets)
         if found.targets.failing and not found.targets.broken:
             await _Search(self, snapshot, found).run()
         found.seconds = time.monotonic() - began
         return found
+
+    async def _targets(self, snapshot: Snapshot) -> Targets:
+        """As they were found; a resumed run asks the same only if it knows the same."""
+        known = self.journal.get("targets", "") if self.journal is not None else None
+        if known is not None:
+            return Targets.model_validate(known["targets"])
+        self.listener("running the suite twice")
+        targets = await find_targets(self.sandbox, snapshot, self.options)
+        if self.journal is not None:
+            self.journal.append("targets", {"targets": targets.model_dump(mode="json")})
+        return targets
 
 
 class _Search:
@@ -133,11 +154,21 @@ class _Search:
         self._passed: dict[int, Finalist] = {}
         self._last = repairer.most
         """The number of the last edit that is tried."""
+        self._verdicts: dict[Identity, Verdict | anyio.Event] = {}
 
     async def run(self) -> None:
         """Tries edits, and proves what passes."""
         found = self._found
         found.suspects = find_suspects(self._snapshot, self._verifier.sources, found.targets)
+        if not self._tried_before():
+            await self._try_edits()
+            await self._prove()
+        if found.chosen is None and not found.stopped and self._r.asker is not None:
+            await self._ask(self._r.asker)
+            await self._prove()
+
+    async def _try_edits(self) -> None:
+        found = self._found
         self._left = enumerate(edits(self._snapshot, found.suspects, found.targets.failing))
         try:
             async with anyio.create_task_group() as group:
@@ -146,7 +177,49 @@ class _Search:
         except BaseExceptionGroup as errors:
             raise first_error(errors) from None
         found.finalists = [self._passed[number] for number in sorted(self._passed)]
-        await self._prove()
+
+    async def _ask(self, asker: Asker) -> None:
+        """Has a model write patches; those that pass are finalists, the best first."""
+        found = self._found
+        self._record_edits()
+        situation = Situation(
+            snapshot=self._snapshot,
+            targets=found.targets,
+            suspects=found.suspects,
+            verifier=self._verifier,
+            verify=self._judge,
+            tried=found.tried,
+            best=found.best,
+        )
+        found.asked = asked = await asker.ask(situation)
+        found.tried += asked.answers.judged
+        found.stopped = asked.stopped if asked.spent else ""
+        if asked.best is not None and (found.best is None or asked.best[1] > found.best[1]):
+            found.best = asked.best
+        found.finalists += [
+            Finalist(one.candidate, one.verdict, special=one.special) for one in asked.passed
+        ]
+
+    def _record_edits(self) -> None:
+        journal, found = self._r.journal, self._found
+        if journal is not None and journal.get("edits", "") is None:
+            best = found.best
+            record = {
+                "tried": found.tried,
+                "best": best[0].model_dump(mode="json") if best is not None else None,
+                "reward": best[1] if best is not None else 0.0,
+            }
+            journal.append("edits", record)
+
+    def _tried_before(self) -> bool:
+        """Whether an earlier start has come as far as asking, and what it knew by then."""
+        known = self._r.journal.get("edits", "") if self._r.journal is not None else None
+        if known is None or self._r.asker is None:
+            return False
+        self._found.tried = known["tried"]
+        if known["best"] is not None:
+            self._found.best = Candidate.model_validate(known["best"]), known["reward"]
+        return True
 
     async def _work(self) -> None:
         for number, candidate in self._left:
@@ -171,6 +244,22 @@ class _Search:
             found.best = candidate, verdict.reward
 
     async def _judge(self, candidate: Candidate) -> Verdict:
+        """The verdict on a patch; on one that is the same but for comments and layout, known."""
+        key = candidate.identity
+        while isinstance(known := self._verdicts.get(key), anyio.Event):
+            await known.wait()
+        if known is not None:
+            return known
+        self._verdicts[key] = done = anyio.Event()
+        try:
+            self._verdicts[key] = verdict = await self._suite(candidate)
+        finally:
+            if self._verdicts[key] is done:  # cancelled or failed: whoever waits runs it
+                del self._verdicts[key]
+            done.set()
+        return verdict
+
+    async def _suite(self, candidate: Candidate) -> Verdict:
         """The tests of the files in which some fail; if they pass, all others as well."""
         verdict = await self._run(candidate, self._beside)
         targets = self._found.targets
@@ -195,7 +284,10 @@ class _Search:
     async def _prove(self) -> None:
         """Fresh runs of the finalists, in their order, until one passes them."""
         found = self._found
+        refused = {candidate.identity for candidate, _ in found.refused}
         for place, finalist in enumerate(found.finalists):
+            if finalist.candidate.identity in refused:
+                continue
             runs = _FLAKY_PROOFS if found.targets.flaky else 1
             for number in range(runs):
                 self._r.listener(f"proof {number + 1} of {runs} in a fresh sandbox")
@@ -204,7 +296,7 @@ class _Search:
                     found.refused.append((finalist.candidate, verdict.detail))
                     break
             else:
-                found.finalists[place] = Finalist(finalist.candidate, verdict, proven=True)
+                found.finalists[place] = replace(finalist, verdict=verdict, proven=True)
                 return
 
     def _limits(self, limits: Limits, targets: Targets) -> Limits:

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+from agent.fix.asking import Answers
 from agent.fix.repair import Finalist, Repair
 from agent.fix.suspects import Suspect
 from agent.fix.targets import Targets
@@ -35,6 +36,26 @@ class FixStatus(StrEnum):
     BUDGET = "budget"
 
 
+class Bill(BaseModel):
+    """What a model was asked and what it cost.
+
+    Attributes:
+        models: that were asked, by their full names.
+        tokens_in: of all prompts.
+        tokens_out: of all answers.
+        cost: dollars; `None` where no price is known.
+        run: the id of the run's record, to resume it or to look at what was said.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    models: tuple[str, ...] = ()
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost: float | None = 0.0
+    run: str = ""
+
+
 class FixReport(BaseModel):
     """The result of `regreen fix`; the fields are those of its `--json`.
 
@@ -53,7 +74,11 @@ class FixReport(BaseModel):
         candidates: patches that were judged.
         tokens_in: of all answers of a model; 0 where none was asked.
         tokens_out: likewise.
-        cost: dollars, likewise.
+        cost: dollars, likewise; `None` where no price is known.
+        models: that may be asked, by their full names; none where no model was to be.
+        origin: where the patch came from: `edit`, `model`; empty without one.
+        answers: what came of a model's answers; `None` where none was asked.
+        run: the id of the record of what a model was asked.
         seconds: wall time.
         suspects: the most suspicious functions.
         message: for a commit.
@@ -75,20 +100,28 @@ class FixReport(BaseModel):
     candidates: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
-    cost: float = 0.0
+    cost: float | None = 0.0
+    models: tuple[str, ...] = ()
+    origin: str = ""
+    answers: Answers | None = None
+    run: str = ""
     seconds: float = 0.0
     suspects: tuple[Suspect, ...] = ()
     message: str = ""
 
 
-def make_report(snapshot: Snapshot, found: Repair, *, named: bool) -> FixReport:
+def make_report(
+    snapshot: Snapshot, found: Repair, *, named: bool, bill: Bill | None = None
+) -> FixReport:
     """The report on a repair.
 
     Args:
         snapshot: the repository.
         found: what was tried.
         named: whether the user named the tests to turn.
+        bill: of a model, if one might be asked.
     """
+    bill = bill or Bill()
     status, reason = _status(found, named=named)
     chosen = found.chosen
     failing = tuple(found.targets.failing)
@@ -98,6 +131,12 @@ def make_report(snapshot: Snapshot, found: Repair, *, named: bool) -> FixReport:
         "still_failing": () if chosen else failing,
         "flaky": found.targets.flaky,
         "candidates": found.tried,
+        "tokens_in": bill.tokens_in,
+        "tokens_out": bill.tokens_out,
+        "cost": bill.cost,
+        "models": bill.models,
+        "answers": found.asked.answers if found.asked is not None else None,
+        "run": bill.run,
         "seconds": found.seconds,
         "suspects": found.suspects[:_SUSPECTS],
     }
@@ -109,6 +148,7 @@ def make_report(snapshot: Snapshot, found: Repair, *, named: bool) -> FixReport:
             **fields,
             "diff": candidate.diff(snapshot),
             "files": candidate.files,
+            "origin": candidate.origin.value,
             "fixed": failing,
             "isolation": chosen.verdict.isolation,
             "confidence": "plausible",
@@ -137,7 +177,7 @@ def markdown(report: FixReport, targets: Targets) -> str:
     lines += ["### What was tried", ""]
     lines += [
         f"{report.candidates} candidates in {report.seconds:.0f} s, {report.tokens_out} tokens"
-        f" out, ${report.cost:.4f}. Most suspicious functions:",
+        f" out, {money(report)}. {asked(report)} Most suspicious functions:",
         "",
         *(f"- `{one.path}:{one.line}` `{one.name}` ({one.score:.2f})" for one in report.suspects),
     ]
@@ -145,6 +185,31 @@ def markdown(report: FixReport, targets: Targets) -> str:
         lines += ["", "Tests that are flaky, and were no targets:", ""]
         lines += [f"- `{name}`" for name in report.flaky[:_NAMED]]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def asked(report: FixReport) -> str:
+    """Whether a model was asked, and what came of its answers, in a sentence."""
+    answers = report.answers
+    if answers is None:
+        said = f" ({', '.join(report.models)} was not needed)" if report.models else ""
+        return f"No model was asked{said}."
+    counts = [
+        (answers.judged, "patches judged"),
+        (answers.repeated, "repeated"),
+        (answers.words, "words only"),
+        (answers.unapplied, "not applicable"),
+        (answers.broken, "no valid Python"),
+        (answers.forbidden, "refused for what they change"),
+        (answers.deleting, "deleting functions"),
+        (answers.special, "for the tests' own inputs"),
+    ]
+    told = ", ".join(f"{number} {what}" for number, what in counts if number)
+    return f"{' then '.join(report.models)} gave {answers.received} answers: {told or 'none'}."
+
+
+def money(report: FixReport) -> str:
+    """What it cost, in words."""
+    return "at an unknown price" if report.cost is None else f"${report.cost:.4f}"
 
 
 def _status(found: Repair, *, named: bool) -> tuple[FixStatus, str]:
@@ -174,6 +239,10 @@ def _status(found: Repair, *, named: bool) -> tuple[FixStatus, str]:
             f"{len(found.refused)} patches passed, and then not in a fresh sandbox:"
             f" {found.refused[0][1]}"
         )
+    if found.asked is not None and found.asked.stopped:
+        return FixStatus.NOT_FIXED, (
+            f"none of {found.tried} patches makes the tests pass; {found.asked.stopped}"
+        )
     best = f"; the best turned {found.best[1]:.0%}" if found.best and found.best[1] > 0 else ""
     return FixStatus.NOT_FIXED, f"none of {found.tried} patches makes the tests pass{best}"
 
@@ -185,6 +254,8 @@ def _why(found: Repair, chosen: Finalist) -> tuple[str, ...]:
         " in a fresh sandbox with another hash seed",
         "tests that were made to fail were reported so",
     ]
+    if chosen.special:
+        lines.append(f"look at it with care: {chosen.special}")
     others = [one.candidate for one in found.finalists if one is not chosen]
     if others:
         places = ", ".join(map(str, others))

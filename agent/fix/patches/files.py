@@ -28,15 +28,12 @@ def _path(code: Code, texts: Texts) -> str:
         try:
             return texts.resolve(code.path)
         except PatchError:
-            if "/" in code.path or code.path in texts.snapshot.files:
-                return code.path.removeprefix("./")
-            raise
+            if any(code.names & _names(path, texts) for path in texts.sources):
+                raise  # what it has is somewhere already
+            return code.path.removeprefix("./")
     found = []
     for path in texts.sources:
-        try:
-            names = {one.name for one in outline(texts.text(path)) if not one.depth}
-        except PatchError:
-            continue
+        names = _names(path, texts)
         if names and names <= code.names:
             found.append(path)
     if len(found) == 1:
@@ -46,3 +43,11 @@ def _path(code: Code, texts: Texts) -> str:
         f"the code has more than functions (line {line} of it), and it is not said which file it "
         "is: give the functions alone, or the path in the line before the code"
     )
+
+
+def _names(path: str, texts: Texts) -> set[str]:
+    """What a file defines at its top; nothing if it is no text."""
+    try:
+        return {one.name for one in outline(texts.text(path)) if not one.depth}
+    except PatchError:
+        return set()

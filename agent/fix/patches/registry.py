@@ -11,6 +11,7 @@ from agent.fix.patches.diffs import UnifiedDiff
 from agent.fix.patches.files import WholeFile
 from agent.fix.patches.functions import WholeFunctions
 from agent.fix.patches.outline import outline
+from verifiers.repository import Snapshot
 
 FORMATS: Mapping[str, tuple[Format, ...]] = {
     "search-replace": (SearchReplace(),),
@@ -53,20 +54,25 @@ def read_patch(answer: Answer, texts: Texts) -> Written:
             made = texts.patch()
             if not made:
                 raise PatchError("the patch changes nothing: the code is wrong as it is")
-            _check_kept(made, texts)
             return Written(made, name)
     cut = " before its end: give less of it" if answer.cut else ""
     raise NoPatchError(f"the answer has no patch in it{cut}: answer with code")
 
 
-def _check_kept(made: Mapping[str, str], texts: Texts) -> None:
-    """Sees to it that no function or class goes away.
+def check_kept(made: Mapping[str, str], snapshot: Snapshot) -> None:
+    """Sees to it that no function or class goes away; what is inside of functions may.
 
     Raises:
         DeletingError: one does.
     """
     for path, text in made.items():
-        before = {one.name for one in outline(texts.snapshot.text(path) or "") if one.depth < 2}
-        gone = sorted(before - {one.name for one in outline(text)})
+        gone = sorted(_lasting(snapshot.text(path) or "") - {one.name for one in outline(text)})
         if gone:
             raise DeletingError(f"the patch takes {gone[0]} out of {path}: correct it instead")
+
+
+def _lasting(text: str) -> set[str]:
+    """The names of functions and classes that are inside of no function."""
+    spots = outline(text)
+    inner = tuple(f"{one.name}." for one in spots if one.kind == "function")
+    return {one.name for one in spots if not one.name.startswith(inner)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.fix.patches.base import Answer, PatchError, Texts
-from agent.fix.patches.registry import DeletingError, NoPatchError, read_patch
+from agent.fix.patches.registry import DeletingError, NoPatchError, check_kept, read_patch
 from verifiers.repository import File, Snapshot
 
 CART = '''"""A cart."""
@@ -53,7 +53,9 @@ def snapshot(**files: str | bytes) -> Snapshot:
 def patched(answer: str, tree: Snapshot | None = None, *, cut: bool = False) -> dict[str, str]:
     tree = tree or snapshot()
     sources = [path for path in tree.files if not path.startswith("test")]
-    return dict(read_patch(Answer(answer, cut=cut), Texts(tree, sources)).texts)
+    made = dict(read_patch(Answer(answer, cut=cut), Texts(tree, sources)).texts)
+    check_kept(made, tree)
+    return made
 
 
 def refused(answer: str, tree: Snapshot | None = None, *, cut: bool = False) -> str:
@@ -248,7 +250,7 @@ TWICE = "a = 1\nif a:\n    b = 1\nb = 1\n"
         ("The loop should add the price; change line 19 and it works.", "no patch"),
         ("```console\n$ pytest\n```", "no patch"),
         (BLOCK.replace("price\n=", "prise\n="), "in none of the files"),
-        ("cart.py\n" + BLOCK.replace("price\n=", "prise\n="), "'result = prise' is not in the file"),
+        ("cart.py\n" + BLOCK.replace("price\n=", "prise\n="), "'result = prise' is not in"),
         (BLOCK.replace("+=", "="), "changes nothing"),
         (BLOCK.replace(">>>>>>> REPLACE", ""), "no >>>>>>> REPLACE"),
         (BLOCK.replace("=======", ""), "has 0 ======= lines"),

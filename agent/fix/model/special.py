@@ -1,0 +1,92 @@
+"""Patches that look for the very inputs of the tests: a sign that they are for these alone.
+
+It compares values that a patch newly asks for (in comparisons, cases, look-ups) with those in the
+files of the failing tests. Small numbers, empty and single things are in every program and say
+nothing. It can't tell a true special case that a test was written for, so it is a reason to look
+for something better and to prefer that, never to throw a patch away.
+"""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Iterator
+
+from agent.fix.asking import Situation
+from agent.fix.candidate import Candidate
+
+_SHORT = 2
+"""Characters up to which a text says nothing, and values up to which a number doesn't."""
+
+
+def special_case(situation: Situation, candidate: Candidate) -> str:
+    """What a patch looks for that only the failing tests name, in half a sentence; or empty."""
+    snapshot = situation.snapshot
+    files = {name.partition("::")[0] for name in situation.targets.failing}
+    named: dict[str, str] = {}
+    for path in files:
+        for value in _values(snapshot.text(path) or ""):
+            named.setdefault(repr(value), repr(value))
+            if not isinstance(value, str):  # compared by its text, blanks aside
+                named.setdefault(repr(repr(value)), repr(value))
+                named.setdefault(repr(str(value)), repr(value))
+    for path, text in candidate.texts.items():
+        before = {repr(value) for value in _asked(snapshot.text(path) or "")}
+        for value in _asked(text or ""):
+            if repr(value) in named and repr(value) not in before:
+                shown = named[repr(value)]
+                shown = shown if len(shown) <= 80 else f"{shown[:79]}…"
+                return f"it looks for the value {shown}, which is one of the failing tests'"
+    return ""
+
+
+def _asked(text: str) -> Iterator[object]:
+    """Values that a program compares with, or looks up."""
+    tree = _parse(text)
+    for node in ast.walk(tree) if tree is not None else ():
+        parts: list[ast.expr] = []
+        if isinstance(node, ast.Compare):
+            parts = [node.left, *node.comparators]
+        elif isinstance(node, ast.MatchValue):
+            parts = [node.value]
+        elif isinstance(node, ast.Dict):
+            parts = [key for key in node.keys if key is not None]
+        for part in parts:
+            for one in ast.walk(part):
+                yield from _value(one)
+
+
+def _values(text: str) -> Iterator[object]:
+    """All values that a file names."""
+    tree = _parse(text)
+    for node in ast.walk(tree) if tree is not None else ():
+        yield from _value(node)
+
+
+def _value(node: ast.AST) -> Iterator[object]:
+    if isinstance(node, ast.Constant | ast.List | ast.Tuple | ast.Set | ast.Dict | ast.UnaryOp):
+        try:
+            value = ast.literal_eval(node)
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+            return
+        if _telling(value):
+            yield value
+
+
+def _telling(value: object) -> bool:
+    """Whether a value is one that a program would hardly name by chance."""
+    if value is None or isinstance(value, bool):
+        return False
+    if isinstance(value, int | float | complex):
+        return abs(value) > 10 * _SHORT
+    if isinstance(value, str | bytes):
+        return len(value) > _SHORT
+    return isinstance(value, list | tuple | set | dict) and len(value) > 1
+
+
+def _parse(text: str) -> ast.Module | None:
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return ast.parse(text.removeprefix("\ufeff"))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
