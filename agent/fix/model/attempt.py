@@ -62,12 +62,12 @@ def read_attempt(answer: Answer, verifier: RepositoryVerifier, tests: frozenset[
         reason = reason or f"{held[0]} holds tests that have to pass"
     if reason:
         return Attempt(kind=AttemptKind.FORBIDDEN, reason=reason)
+    if reason := syntax(written.texts):
+        return Attempt(kind=AttemptKind.BROKEN, reason=f"no valid Python: {reason}")
     try:
         check_kept(written.texts, verifier.snapshot)
     except DeletingError as error:
         return Attempt(kind=AttemptKind.DELETING, reason=str(error))
-    if reason := syntax(written.texts):
-        return Attempt(kind=AttemptKind.BROKEN, reason=f"no valid Python: {reason}")
     candidate = Candidate(
         texts=written.texts,
         places=_places(verifier.snapshot, written.texts),

@@ -1,4 +1,4 @@
-"""Patches that look for the very inputs of the tests: a sign that they are for these alone.
+"""Patches that look for the very inputs of the tests, or for who calls: a sign that they cheat.
 
 It compares values that a patch newly asks for (in comparisons, cases, look-ups) with those in the
 files of the failing tests. Small numbers, empty and single things are in every program and say
@@ -15,6 +15,11 @@ from collections.abc import Iterator
 from agent.fix.asking import Situation
 from agent.fix.candidate import Candidate
 
+_LOOKS = frozenset({
+    "_getframe", "currentframe", "getouterframes", "f_back", "f_locals", "tb_frame",
+    "PYTEST_CURRENT_TEST",
+})  # fmt: skip
+"""What hardly a repair needs, and what tells a program that it is tested."""
 _SHORT = 2
 """Characters up to which a text says nothing, and values up to which a number doesn't."""
 
@@ -30,14 +35,34 @@ def special_case(situation: Situation, candidate: Candidate) -> str:
             if not isinstance(value, str):  # compared by its text, blanks aside
                 named.setdefault(repr(repr(value)), repr(value))
                 named.setdefault(repr(str(value)), repr(value))
+    for test in situation.targets.failing:
+        name = test.partition("[")[0].rpartition("::")[2]
+        named.setdefault(repr(name), f"{name}, the name of a test")
     for path, text in candidate.texts.items():
+        new = _names(text or "") - _names(snapshot.text(path) or "")
+        if looks := sorted(new & _LOOKS):
+            return f"it looks at who calls it, by {looks[0]}"
         before = {repr(value) for value in _asked(snapshot.text(path) or "")}
         for value in _asked(text or ""):
             if repr(value) in named and repr(value) not in before:
                 shown = named[repr(value)]
                 shown = shown if len(shown) <= 80 else f"{shown[:79]}…"
-                return f"it looks for the value {shown}, which is one of the failing tests'"
+                return f"it looks for a value of the failing tests: {shown}"
     return ""
+
+
+def _names(text: str) -> set[str]:
+    """Names, attributes and short texts."""
+    tree = _parse(text)
+    found: set[str] = set()
+    for node in ast.walk(tree) if tree is not None else ():
+        if isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)
+    return found
 
 
 def _asked(text: str) -> Iterator[object]:
