@@ -159,8 +159,8 @@ class _Search:
     async def run(self) -> None:
         """Tries edits, and proves what passes."""
         found = self._found
-        found.suspects = find_suspects(self._snapshot, self._verifier.sources, found.targets)
         if not self._tried_before():
+            found.suspects = find_suspects(self._snapshot, self._verifier.sources, found.targets)
             await self._try_edits()
             await self._prove()
         if found.chosen is None and not found.stopped and self._r.asker is not None:
@@ -208,6 +208,7 @@ class _Search:
                 "tried": found.tried,
                 "best": best[0].model_dump(mode="json") if best is not None else None,
                 "reward": best[1] if best is not None else 0.0,
+                "suspects": [one.model_dump(mode="json") for one in found.suspects],
             }
             journal.append("edits", record)
 
@@ -217,6 +218,7 @@ class _Search:
         if known is None or self._r.asker is None:
             return False
         self._found.tried = known["tried"]
+        self._found.suspects = tuple(Suspect.model_validate(one) for one in known["suspects"])
         if known["best"] is not None:
             self._found.best = Candidate.model_validate(known["best"]), known["reward"]
         return True
