@@ -188,6 +188,7 @@ async def test_duplicates_are_paid_for_and_counted_and_not_run_again(
         scripted(lambda request: texts[request.index]), n=6, exhaustive=True, concurrency=6
     )
     runs = 0
+    assert isinstance(searching.verifier, Verifier)
     sandbox = searching.verifier.sandbox
 
     class Counting:

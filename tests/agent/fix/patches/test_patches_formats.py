@@ -269,7 +269,8 @@ TWICE = "a = 1\nif a:\n    b = 1\nb = 1\n"
     ],
 )  # fmt: skip
 def test_what_does_not_apply_says_why(answer: str, said: str) -> None:
-    tree = snapshot(**{"shop/twice.py": TWICE, "latin.py": b"# \xe9\nb = 1\n"})
+    files: dict[str, str | bytes] = {"shop/twice.py": TWICE, "latin.py": b"# \xe9\nb = 1\n"}
+    tree = snapshot(**files)
     if said:
         assert said in refused(answer, tree)
     else:  # word for word it is there once, with the blanks before it
