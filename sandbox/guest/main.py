@@ -30,12 +30,13 @@ _LINK_SECONDS = 30.0
 def main(config: dict[str, Any]) -> NoReturn:
     """Sets the machine up as configured, says hello, and serves until the stream ends."""
     output = os.dup(1)  # what a server prints must not look like a frame, so it gives 1 up
+    hash_seed = os.environ.get("PYTHONHASHSEED", "")  # there is no environment to ask later
     try:
         link = _prepare(config)
         confinement = _confinement(config)
         hello = _hello(config, confinement)
         sys.path[:] = [path for path in sys.path if path] + config["paths"]
-        server = _server(config, link, confinement)
+        server = _server(config, link, confinement, hash_seed)
         # A collection would touch every page and make each fork copy it; runs collect again.
         rehearse(config["role"])
         gc.disable()
@@ -51,7 +52,7 @@ def main(config: dict[str, Any]) -> NoReturn:
 
 
 def _server(
-    config: dict[str, Any], link: socket.socket, confinement: Confinement
+    config: dict[str, Any], link: socket.socket, confinement: Confinement, hash_seed: str
 ) -> JudgeServer | Zygote:
     """The server of the role, with all that its children will need imported."""
     for name in PRELOADED:
@@ -62,7 +63,7 @@ def _server(
         return JudgeServer(link, confinement, config["slots"], heavy=config["heavy"])
     from .zygote import Zygote
 
-    return Zygote(link, confinement, config["slots"], config.get("libraries", ""))
+    return Zygote(link, confinement, config["slots"], config.get("libraries", ""), hash_seed)
 
 
 def _take_line(config: dict[str, Any], server: JudgeServer | Zygote) -> bool:

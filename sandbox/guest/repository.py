@@ -1,25 +1,27 @@
 """Runs a repository's pytest suite: the supervisor, on the candidates' side, outside the suite.
 
-Trusted guest code. It puts a fresh copy of the tree where the suite can read and not change it,
-starts a Python of its own for the suite, locked down, and passes on to the judge, unread, what that
-tells. It knows no expected id. What the process does is in `repository_process`, what is made
-of its records in `repository_judge`.
+Trusted guest code. It starts a locked-down process for the suite, with a fresh copy of the tree
+that the suite can read and not change, and passes on to the judge, unread, what that tells. What
+the process begins with is in `repository_template`, what it does in `repository_process`, what is
+made of its records in `repository_judge`.
 
 From the judge: one frame, the order. To the judge: `{"bytes": hex}` as the records come, then
-`{"ended": {...}}`.
+`{"ended": {...}}`. To the suite's process, on its standard input: a frame with the tree, before it
+is locked down, and then its settings. It is forked before the order comes, so that nothing of that
+is in its memory by accident.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
-import importlib.util
 import io
 import json
 import os
 import selectors
 import signal
 import socket
+import struct
 import sys
 import tarfile
 import time
@@ -30,13 +32,13 @@ from typing import Any
 from . import kernel, wire
 from .confine import Confinement, Furnishing, adopt_orphans, empty_folder
 from .limits import ended, oom_kills, ran_out_of_cpu, rlimits, whole_seconds
+from .repository_template import Template
 
 TREE, TMP, META = "tree", "tmp", "meta"
 _TAIL = 16_384
 _RECORDS_LIMIT = 24 << 20
 _DESCRIPTORS = 1024
-_OPTIONS = ("-s", "-S", "-B", "-P", "-c")
-"""No site, so no `.pth` file and no sitecustomize; no byte code; no folder of the script."""
+_HEADER = struct.Struct(">I")
 _ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "LANG": "C.UTF-8",
@@ -53,23 +55,21 @@ def serve(
     job: dict[str, Any],
     confinement: Confinement,
     uid: int,
-    base_bytes: int,
+    template: Template,
     libraries: str,
 ) -> None:
     """Runs one suite and tells the judge of it as it goes."""
     adopt_orphans()
-    order = wire.Reader(sock).receive()
-    if order is None:
-        return
     folder = confinement.folder
     try:
-        end = _Run(sock, job, confinement, uid, base_bytes).run(order, libraries)
+        end = _Run(sock, job, confinement, uid, template).run(libraries)
     except Exception as error:
         end = {"fault": f"the supervisor failed: {type(error).__name__}: {error}"}
     finally:
         _clear(confinement, folder)
         confinement.clean(uid)
-    sock.sendall(wire.dump({"ended": end}))
+    with contextlib.suppress(OSError):  # the judge may have gone
+        sock.sendall(wire.dump({"ended": end}))
 
 
 def _clear(confinement: Confinement, folder: str) -> None:
@@ -93,70 +93,79 @@ class _Run:
         job: dict[str, Any],
         confinement: Confinement,
         uid: int,
-        base_bytes: int,
+        template: Template,
     ) -> None:
         self._judge = sock
-        self._job = job
         self._limits = job["limits"]
         self._confinement = confinement
         self._uid = uid
-        self._base_bytes = base_bytes
+        self._template = template
+        self._hash_seed = 0
         self._tail = b""
         self._printed = 0
         self._recorded = 0
         self._ooms = oom_kills()
 
-    def run(self, order: dict[str, Any], libraries: str) -> dict[str, Any]:
+    def run(self, libraries: str) -> dict[str, Any]:
         """Starts the process, passes its records on, and says how it ended."""
         started = time.monotonic()
         folder = self._confinement.folder
-        archive = zlib.decompress(base64.b64decode(order["archive"]))
         site = [path for path in sys.path if path in self._confinement.read]
-        found = [libraries, *site, f"{folder}/{META}"]
-        settings = {
-            "key": order["key"],
-            "tree": f"{folder}/{TREE}",
-            "libraries": [path for path in found if path],
-            "roots": [f"{folder}/{TREE}/{root}".rstrip("/.") for root in order["roots"]],
-            "arguments": order["arguments"],
-            "changed": order["changed"],
-            "seed": order["seed"],
-            "hash_seed": order["hash_seed"],
-        }
+        found = [path for path in (libraries, *site, f"{folder}/{META}") if path]
         (order_read, order_write), (records_read, records_write), (out_read, out_write) = (
             os.pipe2(os.O_CLOEXEC) for _ in range(3)
         )
-        settings["descriptor"] = records_write
         try:
-            limits = replace(rlimits(self._limits, self._base_bytes), descriptors=_DESCRIPTORS)
+            limits = rlimits(self._limits, self._template.address_space)
             pid = self._confinement.fork(
                 self._uid,
-                limits.amounts(),
+                replace(limits, descriptors=_DESCRIPTORS).amounts(),
                 [records_write],
                 (order_read, out_write, out_write),
-                lambda _text, _descriptors: _become_python(folder, settings, records_write),
+                lambda _text, descriptors: self._become_suite(descriptors[0]),
                 furnishing=Furnishing(
-                    fill=lambda where, uid: self._fill(where, uid, archive, order),
-                    read=(f"{folder}/{TREE}", *settings["libraries"]),
-                    write=(f"{folder}/{TMP}",),
+                    fill=self._fill, read=(f"{folder}/{TREE}", *found), write=(f"{folder}/{TMP}",)
                 ),
             )
         finally:
             for descriptor in (order_read, records_write, out_write):
                 os.close(descriptor)
-        with contextlib.suppress(OSError):
-            wire.write_all(order_write, json.dumps(settings).encode())
-        os.close(order_write)
-        breach = self._pass_on(pid, records_read, out_read, started)
+        breach: tuple[str, str] | None = ("crash", "the judge went away")
+        if self._hand_over(order_write, found, records_write):
+            breach = self._pass_on(pid, records_read, out_read, started)
         return self._end(pid, breach, started)
 
-    def _fill(self, folder: str, uid: int, archive: bytes, order: dict[str, Any]) -> None:
+    def _hand_over(self, out: int, libraries: list[str], records: int) -> bool:
+        """Gives the process the tree and its settings; `False` if the judge had no order."""
+        order = wire.Reader(self._judge).receive()
+        tree = f"{self._confinement.folder}/{TREE}"
+        with contextlib.suppress(OSError):  # what becomes of the process shows anyway
+            if order is not None:
+                settings = {
+                    "key": order["key"],
+                    "descriptor": records,
+                    "tree": tree,
+                    "libraries": libraries,
+                    "roots": [f"{tree}/{root}".rstrip("/.") for root in order["roots"]],
+                    "arguments": order["arguments"],
+                    "changed": order["changed"],
+                    "seed": order["seed"],
+                }
+                parts = {name: order[name] for name in ("archive", "name", "version", "hash_seed")}
+                wire.write_all(out, wire.dump(parts))
+                wire.write_all(out, json.dumps(settings).encode())
+        os.close(out)
+        return order is not None
+
+    def _fill(self, folder: str, uid: int) -> None:
         """Runs in the child while it is still the server: what is made here is not the child's."""
+        parts = _frame(0)
+        self._hash_seed = parts["hash_seed"]
         os.umask(0o022)
         tree, tmp = f"{folder}/{TREE}", f"{folder}/{TMP}"
         os.mkdir(tree)
-        _unpack(archive, tree)
-        _write_metadata(f"{folder}/{META}", order["name"], order["version"])
+        _unpack(zlib.decompress(base64.b64decode(parts["archive"])), tree)
+        _write_metadata(f"{folder}/{META}", parts["name"], parts["version"])
         if self._confinement.identity == "uids":
             os.setegid(uid)
             os.seteuid(uid)
@@ -170,6 +179,19 @@ class _Run:
             flags = kernel.MS_BIND | kernel.MS_NOSUID | kernel.MS_NODEV
             kernel.mount(tree, tree, "", kernel.MS_BIND)
             kernel.mount("none", tree, "", kernel.MS_REMOUNT | kernel.MS_RDONLY | flags)
+
+    def _become_suite(self, records: int) -> None:
+        """Runs in the child, locked down."""
+        tmp = f"{self._confinement.folder}/{TMP}"
+        os.chdir(f"{self._confinement.folder}/{TREE}")
+        environment = {
+            **_ENVIRONMENT,
+            "HOME": tmp,
+            "TMPDIR": tmp,
+            "PYTHONHASHSEED": str(self._hash_seed),
+            "HYPOTHESIS_STORAGE_DIRECTORY": f"{tmp}/hypothesis",
+        }
+        self._template.begin(self._hash_seed, environment, records)
 
     def _pass_on(self, pid: int, records: int, out: int, started: float) -> tuple[str, str] | None:
         """Moves bytes until the process has ended, or breaks a limit."""
@@ -261,33 +283,18 @@ def _write_metadata(folder: str, name: str, version: str) -> None:
             file.write(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
 
 
-def _become_python(folder: str, settings: dict[str, Any], records: int) -> None:
-    """Replaces this process by a Python that inherits none of its memory."""
-    tmp = f"{folder}/{TMP}"
-    environment = {
-        **_ENVIRONMENT,
-        "HOME": tmp,
-        "TMPDIR": tmp,
-        "PYTHONHASHSEED": str(settings["hash_seed"]),
-        "HYPOTHESIS_STORAGE_DIRECTORY": f"{tmp}/hypothesis",
-    }
-    os.chdir(settings["tree"])
-    os.set_inheritable(records, True)
-    text = _process_text()
-    # its own path as its name: by that it finds its library
-    os.execve(sys.executable, [sys.executable, *_OPTIONS, text], environment)
+def _frame(descriptor: int) -> dict[str, Any]:
+    """One frame of a pipe, and not a byte of what comes after it."""
+    (length,) = _HEADER.unpack(_take(descriptor, _HEADER.size))
+    found: dict[str, Any] = wire.load(_take(descriptor, length))
+    return found
 
 
-def _process_text() -> str:
-    """The two modules of the suite's process as one program."""
-    lines = ["from __future__ import annotations"]
-    for name in ("repository_guard", "repository_process"):
-        spec = importlib.util.find_spec(f"{__package__}.{name}")
-        # the loader of `boot`, which has them all
-        source: str = spec.loader.sources[spec.name]  # type: ignore[union-attr]
-        lines += [
-            line
-            for line in source.splitlines()
-            if not line.startswith(("from __future__ ", "from .repository_guard "))
-        ]
-    return "\n".join(lines)
+def _take(descriptor: int, count: int) -> bytearray:
+    data = bytearray()
+    while len(data) < count:
+        more = os.read(descriptor, count - len(data))
+        if not more:
+            raise EOFError("no order came")
+        data += more
+    return data

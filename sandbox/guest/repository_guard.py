@@ -78,15 +78,21 @@ def machinery() -> Callable[[], str]:
 class Places:
     """Which files are the suite's own, which the candidate's, and which nobody's here."""
 
-    def __init__(self, tree: str, changed: list[str], libraries: list[str]) -> None:
-        self._tree = f"{tree}/"
-        self._changed = frozenset(f"{tree}/{path}" for path in changed)
-        stdlib = os.path.dirname(os.__file__)
-        self._trusted = (f"{stdlib}/", "<frozen ", *(f"{path}/" for path in libraries))
+    def __init__(self) -> None:
+        self._tree = ""
+        self._changed: frozenset[str] = frozenset()
+        self._trusted: tuple[str, ...] = ()
         self._known: dict[str, frozenset[Any]] = {}
         self._tops: dict[str, frozenset[str]] = {}
         self._seen: dict[int, tuple[Any, bool]] = {}
         self._compile: Callable[[str], Iterator[Any]] = lambda path: iter(())
+
+    def settle(self, tree: str, changed: list[str], libraries: list[str]) -> None:
+        """Says where everything lies in this run; nothing is owned before that."""
+        self._tree = f"{tree}/"
+        self._changed = frozenset(f"{tree}/{path}" for path in changed)
+        stdlib = os.path.dirname(os.__file__)
+        self._trusted = (f"{stdlib}/", "<frozen ", *(f"{path}/" for path in libraries))
 
     def learn(self, config: Any) -> None:
         """Compiles the files of tests, as Python and as pytest would; the others when asked for."""

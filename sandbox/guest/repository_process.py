@@ -154,8 +154,25 @@ def reporter(emit: Emit, guard: Guard, places: Places, tree: str) -> types.Modul
     return plugin
 
 
-def start() -> None:
-    """Reads the order, imports the machinery, and runs the suite. Never returns."""
+Prepared = tuple[Places, Callable[[], str], Callable[[], str]]
+
+
+def prepare() -> Prepared:
+    """Imports the machinery and notes what it consists of; no byte of a repository has run."""
+    import pytest  # noqa: F401
+
+    _import_machinery()
+    places = Places()
+    watch_hypothesis = hypothesis_guard(places)
+    return places, machinery(), watch_hypothesis
+
+
+def start(prepared: Prepared | None = None) -> None:
+    """Reads the order and runs the suite. Never returns.
+
+    Args:
+        prepared: what `prepare` gave in the process that this one was forked from, if it was.
+    """
     leave, output = os._exit, sys.stdout
     order = b""
     while more := os.read(0, 1 << 16):
@@ -168,17 +185,20 @@ def start() -> None:
     emit = channel(descriptor, bytes.fromhex(settings.pop("key")))
     order = b""
     sys.path[:] = [*(path for path in sys.path if path), *settings["libraries"]]
+    if prepared is None:
+        prepared = prepare()
+    elif _plug_in():
+        prepared = (prepared[0], machinery(), prepared[2])
+    places, watch_machinery, watch_hypothesis = prepared
     import pytest
 
-    _import_machinery()
     sys.path[:] = [*sys.path, *settings["roots"]]
     # for what the suite starts
     os.environ["PYTHONPATH"] = os.pathsep.join([*settings["roots"], *settings["libraries"]])
     random.seed(settings["seed"])
-    places = Places(settings["tree"], settings["changed"], settings["libraries"])
+    places.settle(settings["tree"], settings["changed"], settings["libraries"])
     sys.modules["__main__"] = types.ModuleType("__main__")
-    watch_hypothesis = hypothesis_guard(places)
-    guard = Guard(places, machinery(), watch_hypothesis)
+    guard = Guard(places, watch_machinery, watch_hypothesis)
     plugin = reporter(emit, guard, places, settings["tree"])
     # none of this file's functions stands in a file, and all of them are hooks or held by hooks
     for value in [*vars(plugin).values(), *_functions()]:
@@ -192,6 +212,18 @@ def start() -> None:
     with contextlib.suppress(BaseException):
         output.flush()
     leave(status)
+
+
+def _plug_in() -> bool:
+    """Loads what requirements bring for Hypothesis, as its import does; says if there was any."""
+    from importlib.metadata import entry_points
+
+    found = "hypothesis" in sys.modules and bool(entry_points(group="hypothesis"))
+    if found:
+        from hypothesis.entry_points import run
+
+        run()
+    return found
 
 
 def _functions() -> list[Any]:

@@ -13,13 +13,16 @@ import signal
 import socket
 import time
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import child
 from .confine import Confinement
 from .limits import address_space, oom_kills, ran_out_of_cpu, rlimits, whole_seconds
 from .loop import Loop
 from .slot import Ending, Slot, plain_socket, told
+
+if TYPE_CHECKING:
+    from .repository_template import Template
 
 _TAIL = 4096
 _GRACE_SECONDS = 2.0
@@ -46,10 +49,17 @@ class Zygote:
     """Has programs run and reports how they ended."""
 
     def __init__(
-        self, link: socket.socket, confinement: Confinement, slots: int, libraries: str
+        self,
+        link: socket.socket,
+        confinement: Confinement,
+        slots: int,
+        libraries: str,
+        hash_seed: str,
     ) -> None:
         self._confinement = confinement
         self._libraries = libraries
+        self._hash_seed = hash_seed
+        self._template: Template | None = None
         self._runs: dict[int, _Run] = {}
         self.loop = Loop(
             link,
@@ -82,6 +92,11 @@ class Zygote:
         if job["kind"] != "repository":
             return self._slots[number]
         if number not in self._furnished:
+            if self._template is None:
+                # on no server that runs programs alone: all of it would be in each of their forks
+                from .repository_template import Template
+
+                self._template = Template(self._libraries, self._confinement.read, self._hash_seed)
             self._furnished[number] = Slot(
                 self.loop, self._confinement, number, _answer, self._run_suite, furnished=True
             )
@@ -98,8 +113,9 @@ class Zygote:
         """What the helper of a repository's suite does: it watches the suite from outside."""
         from . import repository
 
+        assert self._template is not None
         sock, job = socket.socket(fileno=descriptors[0]), told(text)
-        repository.serve(sock, job, self._confinement, uid, self._base_bytes, self._libraries)
+        repository.serve(sock, job, self._confinement, uid, self._template, self._libraries)
 
     def _on_link(self, message: dict[str, Any], descriptor: int | None) -> None:
         if "start" in message and descriptor is not None:
