@@ -36,12 +36,15 @@ class SuiteTest(_Frozen):
         status: what became of it.
         detail: the end of its traceback, or why it has that status.
         seconds: of setup, call and teardown.
+        reached: in a traced run, for each file: the first lines of the functions that it entered
+            and the lines that it executed, both as `3-5,9`. The suite's process says so.
     """
 
     id: str
     status: Status
     detail: str = ""
     seconds: float = 0.0
+    reached: dict[str, tuple[str, str]] = {}
 
 
 class SuiteReport(_Frozen):
@@ -73,6 +76,9 @@ def order(
     hash_seed: int = 0,
     name: str = "",
     version: str = "0",
+    only: Sequence[str] = (),
+    without: Sequence[str] = (),
+    trace: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The one test of a job of kind `repository`.
 
@@ -84,6 +90,9 @@ def order(
         hash_seed: of the suite's Python.
         name: of the project; if not empty, it counts as installed.
         version: of the project.
+        only: ids of the tests to run; empty for all.
+        without: ids of tests that are not run.
+        trace: files of the tree of which is told what each test executes.
     """
     return {
         "kind": "repository",
@@ -94,4 +103,7 @@ def order(
         "hash_seed": hash_seed,
         "name": name,
         "version": version,
+        "only": list(only),
+        "without": list(without),
+        "trace": list(trace),
     }

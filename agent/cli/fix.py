@@ -25,6 +25,7 @@ from agent.fix.model.strategy import asks_model, patch_strategy
 from agent.fix.repair import Repair, Repairer
 from agent.fix.report import Bill, FixReport, FixStatus, asked, make_report, markdown, money
 from agent.fix.requirements import read_requirements
+from agent.fix.spectrum import FormulaName
 from agent.run import Run
 from agent.settings import Settings
 from agent.tiers import Tier, cost_of, open_tiers
@@ -101,6 +102,9 @@ def fix(
         list[str] | None,
         typer.Option(help="A pip requirement that the repository doesn't name; may be repeated."),
     ] = None,
+    formula: Annotated[
+        FormulaName, typer.Option(help="What functions and lines are suspected by.")
+    ] = FormulaName.OCHIAI,
     apply: Annotated[bool, typer.Option("--apply", help="Write the patch into the files.")] = False,
     report: Annotated[
         Path | None, typer.Option(help="Write what a pull request should say, as Markdown.")
@@ -122,10 +126,11 @@ def fix(
         patch_strategy(settings)  # a wrong word costs no wait
     elif resume:
         raise UsageError("--resume goes on with what a model was asked, and no --model is set")
-    what = {"command": "fix", "repository": _digest(snapshot), "tests": only,
+    what = {"command": "fix", "repository": _digest(snapshot), "tests": only, "formula": formula,
             "candidates": candidates, "requests": prompts_digest()}  # fmt: skip
     with Show(quiet=quiet) as show, _record(settings, what, resume, wanted=asks) as run:
-        job = _Job(settings, snapshot, suite, tuple(requirement or ()), only, candidates, run)
+        needs = tuple(requirement or ())
+        job = _Job(settings, snapshot, suite, needs, only, candidates, formula, run)
         found, bill = interrupt.run(lambda: _repair(job, show))
     result = make_report(snapshot, found, named=bool(test), bill=bill)
     if report is not None:
@@ -146,6 +151,7 @@ class _Job:
     needs: tuple[str, ...]
     only: tuple[str, ...]
     most: int
+    formula: FormulaName
     run: Run | None
 
 
@@ -208,6 +214,7 @@ async def _repair(job: _Job, show: Show) -> tuple[Repair, Bill]:
             most=job.most,
             workers=sandbox.slots,
             only=job.only,
+            formula=job.formula,
             listener=show.step,
             asker=asker,
             journal=run.journal if run is not None else None,

@@ -16,6 +16,8 @@ from verifiers.syntax import canonical
 
 _SUSPECTS = 12
 """Functions that are edited at the most."""
+_COLD = 0.25
+"""What an edit of a line counts for that no failing test executes, over one of the hottest line."""
 _PAIR = re.compile(r"^E\s+(?:AssertionError: )?assert (?P<got>.+) == (?P<expected>.+)$", re.M)
 _UNEQUAL = re.compile(r"^E\s+AssertionError: (?P<got>.+) != (?P<expected>.+)$", re.M)
 _RAISED = re.compile(r"^E\s+(?!AssertionError\b)\w+(?:Error|Exception|Iteration)\b", re.M)
@@ -42,7 +44,8 @@ def edits(
             continue
         symptoms = Symptoms(frozenset(suspect.lines), signs)
         for change in _changes(source, suspect):
-            made.append((score(change, symptoms) * suspect.score, suspect, source, change))
+            hope = score(change, symptoms) * suspect.score * _warmth(suspect, change.line)
+            made.append((hope, suspect, source, change))
     known: set[tuple[str, str | None]] = set()
     for _, suspect, source, change in sorted(made, key=lambda one: -one[0]):
         text = source.apply(change)
@@ -52,6 +55,10 @@ def edits(
             whole = _as_it_was(snapshot, suspect.path, text)
             place = Place(path=suspect.path, name=suspect.name, line=change.line)
             yield Candidate(texts={suspect.path: whole}, places=(place,), kind=change.kind)
+
+
+def _warmth(suspect: Suspect, line: int) -> float:
+    return max(_COLD, suspect.heat.get(line, 0.0)) if suspect.heat else 1.0
 
 
 def _source(snapshot: Snapshot, path: str) -> Source | None:

@@ -11,7 +11,10 @@ import anyio
 from agent.budget import BudgetExhaustedError, Ledger
 from agent.fix.asking import Asked, Asker, Situation
 from agent.fix.candidate import Candidate, Identity
+from agent.fix.coverage import Coverage, trace
 from agent.fix.edits import edits
+from agent.fix.relevant import Relevant
+from agent.fix.spectrum import FormulaName
 from agent.fix.suspects import Suspect, find_suspects
 from agent.fix.targets import Targets, find_targets
 from agent.journal import Journal
@@ -25,7 +28,8 @@ from verifiers.verdict import Verdict
 
 _SLOWER = 4.0
 """How many times its baseline's time a run of the suite may take."""
-_LEAST_SECONDS = 5.0
+_LEAST_SECONDS, _LEAST_CPU_SECONDS = 5.0, 2.0
+"""Of wall and of cpu time: what loops for ever is ended by the second, however busy the machine."""
 _FURTHER = 24
 """Edits that are still tried after one that passes, to see whether it is the only one."""
 _FINALISTS = 4
@@ -95,6 +99,7 @@ class Repairer:
         most: free edits to try.
         workers: suites to run at a time.
         only: ids of the tests to turn; empty for all that fail.
+        formula: by which functions and lines are suspected.
         listener: told what is going on, in a line.
         asker: who is asked where no free edit does; `None` for nobody.
         journal: where it is recorded what a resumed run has to find again; `None` records nothing.
@@ -106,6 +111,7 @@ class Repairer:
     most: int = 300
     workers: int = 1
     only: Sequence[str] = ()
+    formula: FormulaName = FormulaName.OCHIAI
     listener: Listener = lambda _line: None
     asker: Asker | None = None
     journal: Journal | None = None
@@ -148,8 +154,7 @@ class _Search:
             update={"limits": self._limits(repairer.options.limits, targets)}
         )
         self._verifier = RepositoryVerifier(repairer.sandbox, snapshot, self._options)
-        files = {name.partition("::")[0] for name in targets.failing}
-        self._beside = [name for name in targets.passing if name.partition("::")[0] in files]
+        self._relevant = Relevant(snapshot, self._verifier.sources, targets, Coverage())
         self._left: Iterator[tuple[int, Candidate]] = iter(())
         self._passed: dict[int, Finalist] = {}
         self._last = repairer.most
@@ -158,9 +163,14 @@ class _Search:
 
     async def run(self) -> None:
         """Tries edits, and proves what passes."""
-        found = self._found
+        found, sources = self._found, self._verifier.sources
+        self._r.listener("running the suite once more, to see what each test executes")
+        seen = await trace(self._r.sandbox, self._snapshot, self._r.options, found.targets)
+        self._relevant = Relevant(self._snapshot, sources, found.targets, seen)
         if not self._tried_before():
-            found.suspects = find_suspects(self._snapshot, self._verifier.sources, found.targets)
+            found.suspects = find_suspects(
+                self._snapshot, sources, found.targets, seen, by=self._r.formula
+            )
             await self._try_edits()
             await self._prove()
         if found.chosen is None and not found.stopped and self._r.asker is not None:
@@ -262,10 +272,12 @@ class _Search:
         return verdict
 
     async def _suite(self, candidate: Candidate) -> Verdict:
-        """The tests of the files in which some fail; if they pass, all others as well."""
-        verdict = await self._run(candidate, self._beside)
+        """The tests that come to what is changed; then, if it turns the targets, all of them."""
         targets = self._found.targets
-        if verdict.passed and len(self._beside) < len(targets.passing):
+        near = self._relevant.tests(candidate.texts)
+        verdict = await self._run(candidate, near)
+        # where only others fail: without those before them in their files they may
+        if len(near) < len(targets.passing) and targets.failing.keys() <= _passed(verdict):
             verdict = await self._run(candidate, targets.passing)
         return verdict
 
@@ -304,9 +316,14 @@ class _Search:
     def _limits(self, limits: Limits, targets: Targets) -> Limits:
         """Time in proportion to what the suite took before anything was changed."""
         seconds = max(_LEAST_SECONDS, _SLOWER * targets.seconds)
+        cpu = max(_LEAST_CPU_SECONDS, _SLOWER * targets.cpu_seconds)
         return limits.model_copy(
             update={
                 "wall_seconds": min(limits.wall_seconds, seconds),
-                "cpu_seconds": min(limits.cpu_seconds, max(1, round(seconds))),
+                "cpu_seconds": min(limits.cpu_seconds, round(cpu)),
             }
         )
+
+
+def _passed(verdict: Verdict) -> set[str]:
+    return {one.name for one in verdict.tests if one.outcome is Outcome.PASSED}

@@ -1,29 +1,33 @@
 """Where the fault may be: functions ranked by the tests that come to them, and by tracebacks.
 
-The spectrum is a static one: a test comes to what it names, and to what that names in turn. Its
-formula is Ochiai's (Abreu, Zoeteweij and van Gemund, "On the Accuracy of Spectrum-based Fault
-Localization", 2007). What a traceback names counts more, the nearer to its end.
+Where a traced run says what each test executes, that is the spectrum. Else it is a static one: a
+test comes to what it names, and to what that names in turn. What a traceback names counts more,
+the nearer to its end, and so does what the failing tests name themselves.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from agent.fix.coverage import Coverage
 from agent.fix.functions import Function, Functions, imported_modules, module_name
+from agent.fix.spectrum import Formula, FormulaName, formula
 from agent.fix.targets import Targets
 from verifiers.repository import Snapshot
 
 _DEPTH = 4
 """Steps from a test by names. Farther away nearly everything is reached."""
-_NEARER = 0.7
-"""What a function counts for, over one that is a step nearer to the failing tests."""
+_NEARER, _NEARER_SEEN = 0.7, 0.9
+"""What a function counts for, over one that is a step nearer to the failing tests by names; and the
+same where both are known to be executed."""
+_UNSEEN = 0.1
+"""The same for one that is named, and that no traced test which fails was seen to enter."""
 _LAST_FRAME, _FRAME = 3.0, 1.5
 """What counts more: the function that raised, and one that called it."""
-_IMPORTED = 2.0
+_IMPORTED, _IMPORTED_SEEN = 2.0, 1.2
 """The same for functions of a file that a failing test's file imports."""
 _FRAME_LINE = re.compile(r"^(?P<path>\S+?\.py):(?P<line>\d+): ", re.MULTILINE)
 _PASSING = 400
@@ -40,6 +44,8 @@ class Suspect(BaseModel):
         last: its last.
         score: how suspicious, relative to the others.
         lines: of it, that a traceback names.
+        heat: how suspicious each of its lines is, in [0, 1] of the most suspicious one; only lines
+            that failing tests execute have any. Empty where that is not known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,10 +56,16 @@ class Suspect(BaseModel):
     last: int
     score: float
     lines: tuple[int, ...] = ()
+    heat: dict[int, float] = Field(default={}, exclude=True, repr=False)
 
 
 def find_suspects(
-    snapshot: Snapshot, sources: Iterable[str], targets: Targets
+    snapshot: Snapshot,
+    sources: Iterable[str],
+    targets: Targets,
+    coverage: Coverage | None = None,
+    *,
+    by: FormulaName = FormulaName.OCHIAI,
 ) -> tuple[Suspect, ...]:
     """The functions of the sources that a failing test may come to, most suspicious first.
 
@@ -61,38 +73,93 @@ def find_suspects(
         snapshot: the repository.
         sources: files that may be changed.
         targets: its failing and passing tests.
+        coverage: what a traced run told of them, if there was one.
+        by: the formula.
     """
     known = tuple(sources)
+    functions = Functions(snapshot, [*known, *sorted(_test_files(snapshot, targets, known))])
+    seen = coverage if coverage is not None and coverage.failing else Coverage()
+    ranking = _Ranking(snapshot, functions, targets, seen, formula(by))
+    found = [ranking.suspect(one) for one in ranking.reached() if one.path in known]
+    return tuple(sorted(found, key=lambda one: (-one.score, one.path, one.line)))
+
+
+def _test_files(snapshot: Snapshot, targets: Targets, known: tuple[str, ...]) -> set[str]:
+    """Files whose functions are tests, or helpers of tests."""
     tests = [*targets.failing, *_spread(targets.passing)]
-    test_files = {test.partition("::")[0] for test in tests}
-    helpers = [path for path in snapshot.files if path.endswith("conftest.py")]
-    functions = Functions(snapshot, [*known, *sorted(test_files - {*known}), *helpers])
-    near = _near(functions, snapshot, targets.failing)
-    passing = _spectrum(functions, _spread(targets.passing))
-    frames = _frames(functions, targets.failing)
-    imported: set[str] = set()
-    for path in {test.partition("::")[0] for test in targets.failing}:
-        imported |= imported_modules(snapshot.text(path) or "")
-    found = [
-        Suspect(
+    helpers = {path for path in snapshot.files if path.endswith("conftest.py")}
+    return ({test.partition("::")[0] for test in tests} | helpers) - {*known}
+
+
+class _Ranking:
+    """What is known of each function."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        functions: Functions,
+        targets: Targets,
+        seen: Coverage,
+        by: Formula,
+    ) -> None:
+        self._functions, self._seen, self._by = functions, seen, by
+        failing, passing = targets.failing, _spread(targets.passing)
+        self._near = _near(functions, snapshot, failing)
+        untraced = {name: failing[name] for name in failing if name not in seen.failing}
+        self._blind = _near(functions, snapshot, untraced)
+        self._passing = _spectrum(functions, passing)
+        self._all = len(failing), len(passing)
+        self._frames = _frames(functions, targets.failing)
+        self._imported: set[str] = set()
+        for path in {test.partition("::")[0] for test in targets.failing}:
+            self._imported |= imported_modules(snapshot.text(path) or "")
+
+    def reached(self) -> list[Function]:
+        """What failing tests come to, by sight or by name."""
+        entered = {one for one in self._functions if self._seen.of(one) & self._seen.failing}
+        return [*self._near, *(entered - {*self._near})]
+
+    def suspect(self, one: Function) -> Suspect:
+        """One function with all that speaks against it."""
+        frames = self._frames.get(one, ())
+        return Suspect(
             path=one.path,
             name=one.name,
             line=one.first,
             last=one.last,
-            score=_ochiai(reached, passing.get(one, 0), len(targets.failing))
-            * _NEARER ** (steps - 1)
-            * (_IMPORTED if module_name(one.path) in imported else 1.0)
-            * max((weight for weight, _ in frames.get(one, ())), default=1.0),
-            lines=tuple(sorted({line for _, line in frames.get(one, ())})),
+            score=self._score(one) * max((weight for weight, _ in frames), default=1.0),
+            lines=tuple(sorted({line for _, line in frames})),
+            heat=self._heat(one),
         )
-        for one, (reached, steps) in near.items()
-        if one.path in known
-    ]
-    return tuple(sorted(found, key=lambda one: (-one.score, one.path, one.line)))
 
+    def _score(self, one: Function) -> float:
+        """By sight, or by names for the failing tests that nothing was seen of."""
+        imported = module_name(one.path) in self._imported
+        count, steps = self._blind.get(one, (0, 0))
+        named = 1.0
+        if not count:
+            count, steps = self._near.get(one, (0, _DEPTH + 1))
+            named = _UNSEEN
+        named *= self._by(count, self._passing.get(one, 0), *self._all)
+        named *= _NEARER ** (steps - 1) * (_IMPORTED if imported else 1.0)
+        seen = self._sight(self._seen.of(one))
+        seen *= _NEARER_SEEN ** (steps - 1) * (_IMPORTED_SEEN if imported else 1.0)
+        return max(seen, named)
 
-def _ochiai(failing: int, passing: int, all_failing: int) -> float:
-    return failing / math.sqrt(max(1, all_failing) * (failing + passing)) if failing else 0.0
+    def _sight(self, tests: frozenset[str]) -> float:
+        """How suspicious a place is by the tests that were seen there."""
+        bad, good = self._seen.counts(tests)
+        seen = self._seen
+        return self._by(bad, good, len(seen.failing), len(seen.passing)) if bad else 0.0
+
+    def _heat(self, one: Function) -> dict[int, float]:
+        found = {
+            line: heat
+            for line in range(one.first, one.last + 1)
+            if (heat := self._sight(self._seen.lines.get((one.path, line), frozenset())))
+        }
+        most = max(found.values(), default=1.0)
+        return {line: heat / most for line, heat in found.items()}
 
 
 def _near(

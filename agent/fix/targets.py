@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict
@@ -10,7 +11,9 @@ from sandbox.base import Sandbox
 from verifiers.repository import Baseline, RepositoryVerifier, Snapshot, SuiteOptions
 
 _HANGING = 5
-"""Tests that may hang before the rest of the suite is given up."""
+"""Runs that may end in a test that hangs before the suite is given up."""
+_ALIKE = 2
+"""When so many tests of one function hang, the others of it are taken to."""
 
 
 class Targets(BaseModel):
@@ -18,12 +21,14 @@ class Targets(BaseModel):
 
     Attributes:
         failing: ids of tests that failed in both runs, with the end of the traceback.
-        hanging: of these, the ones during which a run's time was over.
+        hanging: of these, the ones during which a run's time was over, and tests of the same
+            function that were not run for that.
         passing: ids that passed in both runs.
         flaky: ended one way in one run and another way in the other, or came up only once.
         uncollected: files that could not be collected, with the error.
         broken: why the suite did not get to its end, or empty.
         seconds: wall time of the slower run, without tests that hang.
+        cpu_seconds: cpu time of the run that took more, without tests that hang.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,6 +40,7 @@ class Targets(BaseModel):
     uncollected: dict[str, str] = {}
     broken: str = ""
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
 
     def only(self, wanted: Iterable[str]) -> Targets:
         """Those of the failing tests that are meant by ids, or by the beginning of ids."""
@@ -55,14 +61,14 @@ async def find_targets(sandbox: Sandbox, snapshot: Snapshot, options: SuiteOptio
         RepositoryError: the repository's settings can't be read.
     """
     hanging: dict[str, str] = {}
-    while True:
-        left_out = tuple(f"--deselect={name}" for name in hanging)
-        own = options.model_copy(update={"arguments": (*options.arguments, *left_out)})
-        found = await RepositoryVerifier(sandbox, snapshot, own).baseline()
+    for _ in range(_HANGING + 1):
+        own = options.model_copy(update={"without": (*options.without, *hanging)})
+        found = await RepositoryVerifier(sandbox, snapshot, own).baseline(patient=False)
         stuck = _stuck(found)
-        if not stuck or len(hanging) >= _HANGING:
+        if not stuck:
             break
         hanging |= stuck
+        hanging |= _alike(hanging, found.not_run)
     return Targets(
         failing={**found.failing, **hanging},
         hanging=tuple(hanging),
@@ -71,6 +77,7 @@ async def find_targets(sandbox: Sandbox, snapshot: Snapshot, options: SuiteOptio
         uncollected=found.uncollected,
         broken=found.broken,
         seconds=found.seconds,
+        cpu_seconds=found.cpu_seconds,
     )
 
 
@@ -82,4 +89,14 @@ def _stuck(found: Baseline) -> dict[str, str]:
         name: detail or found.broken
         for name, detail in found.failing.items()
         if found.broken.endswith(f" in {name}")
+    }
+
+
+def _alike(hanging: Iterable[str], not_run: Iterable[str]) -> dict[str, str]:
+    """Tests of functions of which several hang: to wait for each would take too long."""
+    counts = Counter(name.partition("[")[0] for name in hanging)
+    return {
+        name: "not run: other tests of the same function do not end"
+        for name in not_run
+        if counts[name.partition("[")[0]] >= _ALIKE
     }

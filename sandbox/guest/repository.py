@@ -38,6 +38,7 @@ TREE, TMP, META = "tree", "tmp", "meta"
 _TAIL = 16_384
 _RECORDS_LIMIT = 24 << 20
 _DESCRIPTORS = 1024
+_PASSED_ON = ("key", "arguments", "changed", "seed", "only", "without", "trace")
 _HEADER = struct.Struct(">I")
 _ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -141,15 +142,11 @@ class _Run:
         tree = f"{self._confinement.folder}/{TREE}"
         with contextlib.suppress(OSError):  # what becomes of the process shows anyway
             if order is not None:
-                settings = {
-                    "key": order["key"],
+                settings = {name: order[name] for name in _PASSED_ON} | {
                     "descriptor": records,
                     "tree": tree,
                     "libraries": libraries,
                     "roots": [f"{tree}/{root}".rstrip("/.") for root in order["roots"]],
-                    "arguments": order["arguments"],
-                    "changed": order["changed"],
-                    "seed": order["seed"],
                 }
                 parts = {name: order[name] for name in ("archive", "name", "version", "hash_seed")}
                 wire.write_all(out, wire.dump(parts))

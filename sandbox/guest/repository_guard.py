@@ -1,6 +1,6 @@
 """What is looked at around each test of a repository's suite, in the suite's own process.
 
-Its text goes before that of `repository_process`; the two are one program. pytest's functions, the
+Its text goes before that of `repository_process`; they are one program. pytest's functions, the
 hooks and fixtures, Hypothesis's settings and the code of each test are compared with what they were
 before the first byte of the repository ran, or with what stands in files that nobody has changed.
 """

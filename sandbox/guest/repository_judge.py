@@ -35,6 +35,7 @@ class Test:
     step: int = 0
     open: bool = False
     begun: bool = False
+    reached: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -159,6 +160,13 @@ class Records:
         elif outcome == "failed":
             test.status, test.detail = "failed", detail
 
+    def _on_reached(self, name: str, path: str, entered: str, lines: str) -> None:
+        test = self.tests.get(name)
+        if test is None or name != self.running:
+            self._object("a report came for a test that is not running")
+        else:
+            test.reached[path] = entered, lines
+
     def _on_end(self, name: str) -> None:
         test = self.tests.get(name)
         if test is None or name != self.running:
@@ -252,4 +260,4 @@ def judge(job: dict[str, Any], sock: socket.socket) -> dict[str, Any]:
 
 def _told(test: Test) -> dict[str, Any]:
     fields = asdict(test)
-    return {name: fields[name] for name in ("id", "status", "detail", "seconds")}
+    return {name: fields[name] for name in ("id", "status", "detail", "seconds", "reached")}

@@ -25,6 +25,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .repository_guard import Guard, Places, hypothesis_guard, machinery
+from .repository_trace import Tracer, tracer
 
 _DETAIL = 3000
 _PROPERTIES = "_hypothesis_pytestplugin"
@@ -49,8 +50,25 @@ def channel(descriptor: int, key: bytes) -> Emit:
     return emit
 
 
-def reporter(emit: Emit, guard: Guard, places: Places, tree: str) -> types.ModuleType:
-    """The plug-in that tells what happens, and what was seen besides of each step."""
+def reporter(
+    emit: Emit,
+    guard: Guard,
+    places: Places,
+    tree: str,
+    *,
+    wanted: Callable[[str], bool],
+    trace: Tracer | None,
+) -> types.ModuleType:
+    """The plug-in that tells what happens, and what was seen besides of each step.
+
+    Args:
+        emit: writes a record.
+        guard: looks at the machinery and the tests.
+        places: learns how pytest compiles tests.
+        tree: folder of the repository.
+        wanted: whether the test of an id is to be run.
+        trace: watches what each test executes, if that is asked for.
+    """
     import pytest
 
     plugin = types.ModuleType("reporter")
@@ -84,6 +102,13 @@ def reporter(emit: Emit, guard: Guard, places: Places, tree: str) -> types.Modul
             emit("uncollected", report.nodeid, explained(report))
 
     @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
+        left_out = [item for item in items if not wanted(item.nodeid)]
+        if left_out:
+            items[:] = [item for item in items if wanted(item.nodeid)]
+            config.hook.pytest_deselected(items=left_out)
+
+    @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(session: Any) -> None:
         for item in session.items:
             emit("collected", item.nodeid)
@@ -94,6 +119,8 @@ def reporter(emit: Emit, guard: Guard, places: Places, tree: str) -> types.Modul
     def pytest_runtest_protocol(item: Any) -> Any:
         emit("begin", item.nodeid)
         result = yield
+        for words in trace[2]() if trace else ():
+            emit("reached", item.nodeid, *words)
         emit("end", item.nodeid)
         return result
 
@@ -103,6 +130,8 @@ def reporter(emit: Emit, guard: Guard, places: Places, tree: str) -> types.Modul
             if when == "call":
                 look(look_around(), look_at(item))
             seen[when] = "unfinished"
+            if trace:
+                trace[0]()
             try:
                 result = yield
             except BaseException as error:
@@ -111,6 +140,8 @@ def reporter(emit: Emit, guard: Guard, places: Places, tree: str) -> types.Modul
             else:
                 seen[when] = "fine"
             finally:
+                if trace:
+                    trace[1]()
                 if when == "call":
                     look(look_around(), look_at(item))
             return result
@@ -142,6 +173,7 @@ def reporter(emit: Emit, guard: Guard, places: Places, tree: str) -> types.Modul
                 pytest_load_initial_conftests,
                 pytest_sessionstart,
                 pytest_collectreport,
+                pytest_collection_modifyitems,
                 pytest_collection_finish,
                 pytest_runtest_protocol,
                 pytest_runtest_logreport,
@@ -199,7 +231,14 @@ def start(prepared: Prepared | None = None) -> None:
     places.settle(settings["tree"], settings["changed"], settings["libraries"])
     sys.modules["__main__"] = types.ModuleType("__main__")
     guard = Guard(places, watch_machinery, watch_hypothesis)
-    plugin = reporter(emit, guard, places, settings["tree"])
+    plugin = reporter(
+        emit,
+        guard,
+        places,
+        settings["tree"],
+        wanted=_chooser(settings.pop("only"), settings.pop("without")),
+        trace=tracer(settings["tree"], settings["trace"]) if settings["trace"] else None,
+    )
     # none of this file's functions stands in a file, and all of them are hooks or held by hooks
     for value in [*vars(plugin).values(), *_functions()]:
         if isinstance(value, types.FunctionType):
@@ -224,6 +263,11 @@ def _plug_in() -> bool:
 
         run()
     return found
+
+
+def _chooser(only: list[str], without: list[str]) -> Callable[[str], bool]:
+    chosen, left_out = frozenset(only), frozenset(without)
+    return lambda name: name not in left_out and (not chosen or name in chosen)
 
 
 def _functions() -> list[Any]:

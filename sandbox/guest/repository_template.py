@@ -26,7 +26,7 @@ from .limits import address_space
 
 _OPTIONS = ("-s", "-S", "-B", "-P", "-c")
 """No site, so no `.pth` file and no sitecustomize; no byte code; no folder of the script."""
-_PROGRAM = ("repository_guard", "repository_process")
+_PROGRAM = ("repository_guard", "repository_trace", "repository_process")
 
 
 class Template:
@@ -90,7 +90,7 @@ def _look_like_new() -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
         del sys.modules[name]
     if "tempfile" in sys.modules:
-        sys.modules["tempfile"].tempdir = None
+        vars(sys.modules["tempfile"])["tempdir"] = None  # it is kept where it was found first
 
 
 def _loader() -> Any:
@@ -99,7 +99,7 @@ def _loader() -> Any:
 
 
 def program_text() -> str:
-    """The two modules of the suite's process as one program."""
+    """The modules of the suite's process as one program."""
     lines = ["from __future__ import annotations"]
     for name in _PROGRAM:
         spec = importlib.util.find_spec(f"{__package__}.{name}")
@@ -108,6 +108,6 @@ def program_text() -> str:
         lines += [
             line
             for line in source.splitlines()
-            if not line.startswith(("from __future__ ", "from .repository_guard "))
+            if not line.startswith(("from __future__ ", "from .repository_"))
         ]
     return "\n".join(lines)

@@ -124,8 +124,8 @@ def _at_call(program: str) -> str:
 _BLIND = _at_call(
     """
 def cheat():
-    for kind in gc.get_objects():
-        if isinstance(kind, type) and kind.__name__ == "Guard":
+    for kind in object.__subclasses__():
+        if kind.__name__ == "Guard":
             kind.all.__code__ = (lambda self: "").__code__
             kind.item.__code__ = (lambda self, item: "").__code__
     for item in found("Function"):
@@ -696,6 +696,54 @@ def add(a, b):
             pass
 """,
         outcomes=ends("output", "protocol", "failed", "error", "disk"),
+    ),
+    _hack(
+        name="what it was forked from",
+        idea="walks up the frames, and writes to, calls and kills what the supervisor left there",
+        program=_at_call(
+            """
+def cheat():
+    frame = sys._getframe()
+    while frame is not None:
+        for value in list(frame.f_locals.values()):
+            for name in ("sendall", "write", "kill", "clean", "end_all", "_on_end"):
+                for arguments in ((), (b"forged",), (1,)):
+                    try:
+                        getattr(value, name)(*arguments)
+                    except Exception:
+                        pass
+        frame = frame.f_back
+    import mmap
+    for page in found("mmap"):
+        page[:] = bytes(len(page))
+"""
+        ),
+        outcomes=ends("failed", "protocol"),
+    ),
+    _hack(
+        name="the guest's own modules",
+        idea="looks for the modules that started it, to make itself a privileged child or to forge",
+        program=_at_call(
+            """
+def cheat():
+    frame = sys._getframe()
+    while frame is not None:
+        if "regreen" in frame.f_code.co_filename:
+            tools = frame.f_globals
+            for name in ("serve", "_live", "main", "start"):
+                try:
+                    tools[name](*[None] * tools[name].__code__.co_argcount)
+                except BaseException:
+                    pass
+            for pid in (os.getppid(), os.getppid() - 1, 1):
+                try:
+                    os.kill(pid, 9)
+                except OSError:
+                    pass
+        frame = frame.f_back
+"""
+        ),
+        outcomes=ends("failed", "protocol", "crash", "timeout"),
     ),
     _hack(
         name="the guard switched off, before a final verdict",

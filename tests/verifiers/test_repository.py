@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from sandbox.base import Sandbox
-from sandbox.jobs import Limits
+from sandbox.jobs import Limits, Report
 from sandbox.outcome import Outcome
+from sandbox.suite import SuiteReport
 from verifiers.repository import (
     Baseline,
     Patch,
@@ -69,6 +70,20 @@ class Bench:
             return await self.verifier.verify(patch, **expected)
 
         return self._portal.call(call)
+
+    def run(self, *, vary: int) -> SuiteReport:
+        """One of the two runs of a baseline."""
+
+        async def call() -> Report:
+            own = self.verifier
+            return await own._run(own.snapshot, (), own._canary(()), vary=vary)
+
+        report = self._portal.call(call)
+        assert report.suite is not None
+        return report.suite
+
+    def traced(self, names: Sequence[str]) -> SuiteReport:
+        return self._portal.call(self.verifier.traced, names)
 
 
 @pytest.fixture
@@ -343,3 +358,119 @@ def test_nothing_is_left_for_the_next_run(make: Make) -> None:
     for _ in range(3):
         verdict = bench.verify({"arith.py": f"{CODE}\n"}, fail_to_pass=["test_it.py::test_alone"])
         assert verdict.passed, verdict
+
+
+_INSIDE = """
+import gc, os, sys, time
+from arith import double
+
+def frames():
+    frame = sys._getframe()
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+def texts(value, depth=3):
+    if isinstance(value, (str, bytes)):
+        yield value if isinstance(value, bytes) else value.encode("utf-8", "replace")
+    elif depth and isinstance(value, dict):
+        for pair in value.items():
+            for part in pair:
+                yield from texts(part, depth - 1)
+    elif depth and isinstance(value, (list, tuple)):
+        for part in value:
+            yield from texts(part, depth - 1)
+
+def test_nothing_of_the_order_is_left():
+    for frame in frames():
+        for name, value in frame.f_locals.items():
+            if frame.f_code.co_filename != __file__:
+                assert name not in ("order", "archive", "key") or not value, (frame, name)
+                assert b"archive" not in list(texts(value)), (frame, name)
+    assert not [name for name in sys.modules if name.startswith("regreen")]
+    assert not [one for one in sys.meta_path if type(one).__name__ == "FromMemory"]
+
+def test_like_a_python_of_its_own():
+    assert sys.argv == ["-c"] and not sys.__stdout__.line_buffering
+    assert os.environ["PYTHONHASHSEED"] == {seed!r}
+    assert (sys.flags.hash_randomization == 0) == ({seed!r} == "0")
+    assert time.tzname == ("UTC", "UTC") and os.environ["HOME"].endswith("/tmp")
+    assert os.read(0, 1) == b"" and gc.isenabled()
+    assert ("class Guard" not in sys.orig_argv[-1]) is {forked}
+    assert double(1) == 3
+"""
+
+
+def test_a_run_is_a_fork_of_what_has_met_nothing(make: Make) -> None:
+    """With the server's hash seed; with another one it is a Python of its own."""
+    names = [
+        f"test_it.py::test_{name}"
+        for name in ("nothing_of_the_order_is_left", "like_a_python_of_its_own")
+    ]
+    for seed, forked, vary in (("0", True, 0), ("1", False, 1)):
+        suite = _INSIDE.replace("{seed!r}", repr(seed)).replace("{forked}", str(forked))
+        bench = make({"arith.py": CODE, "test_it.py": suite})
+        report = bench.run(vary=vary)
+        found = {one.id: (one.status, one.detail) for one in report.tests}
+        assert [found[name] for name in names] == [("passed", ""), ("passed", "")]
+
+
+def test_what_one_run_does_to_pytest_is_not_there_in_the_next(make: Make) -> None:
+    bench = make(FILES)
+    spoilt = f"""
+import builtins, importlib, sys
+sys.modules["left"] = sys
+builtins.left = True
+runner = importlib.import_module("_pytest.runner")
+runner.check_interactive_exception = runner.pytest_runtest_call = lambda *a, **k: None
+def quiet(item): pass
+importlib.import_module("_pytest.python").pytest_pyfunc_call.__code__ = quiet.__code__
+{CODE}"""
+    assert bench.verify({"arith.py": spoilt}, fail_to_pass=[THREE]).outcome is Outcome.PROTOCOL
+    right = CODE.replace("return x + 2", "return x * 2")
+    assert bench.verify({"arith.py": right}, fail_to_pass=[THREE]).passed
+    wrong = bench.verify({"arith.py": f"{CODE}\n"}, fail_to_pass=[THREE])
+    assert wrong.outcome is Outcome.FAILED
+
+
+def test_only_what_is_named_is_run(make: Make) -> None:
+    suite = """
+        import time
+        from arith import double
+        def test_three(): assert double(3) == 6
+        def test_three_hangs(): time.sleep(600)
+        def test_two(): assert double(2) == 4
+        """
+    bench = make({"arith.py": CODE, "test_it.py": suite})
+    names = ["test_it.py::test_three", "test_it.py::test_two"]
+    right = CODE.replace("return x + 2", "return x * 2")
+    verdict = bench.verify(
+        {"arith.py": right}, fail_to_pass=names[:1], pass_to_pass=names[1:], fresh=True
+    )
+    assert verdict.passed, verdict
+    assert verdict.seconds < 60
+
+
+def test_a_traced_run_tells_what_each_test_executes(make: Make) -> None:
+    suite = """
+        import sys
+        import pytest
+        from arith import double, negate
+        @pytest.fixture
+        def four(): return double(2)
+        def test_both(four):
+            assert negate(four) == 4
+            assert sys.gettrace() is not None
+        def test_none(): pass
+        def test_left_out(): assert negate(1)
+        """
+    bench = make({"arith.py": CODE, "test_it.py": suite})
+    names = ["test_it.py::test_both", "test_it.py::test_none"]
+    report = bench.traced(names)
+    assert report.foul == ""
+    found = {one.id: one for one in report.tests}
+    assert set(names) < set(found)
+    assert len(found) == 3  # and the one that must fail
+    assert (found[names[0]].status, found[names[1]].reached) == ("passed", {})
+    entered, lines = found[names[0]].reached["arith.py"]
+    assert (entered, lines) == ("1,5", "2,6")

@@ -22,6 +22,7 @@ class Baseline(BaseModel):
         not_run: collected, but the run ended before them.
         broken: why a run did not get to its end, or empty.
         seconds: wall time of the slower run.
+        cpu_seconds: cpu time of the run that took more.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,10 +36,17 @@ class Baseline(BaseModel):
     not_run: tuple[str, ...] = ()
     broken: str = ""
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
 
 
 def compare(
-    first: SuiteReport, second: SuiteReport, *, without: frozenset[str], broken: str, seconds: float
+    first: SuiteReport,
+    second: SuiteReport,
+    *,
+    without: frozenset[str],
+    broken: str,
+    seconds: float,
+    cpu_seconds: float = 0.0,
 ) -> Baseline:
     """Sorts the tests of two runs.
 
@@ -48,6 +56,7 @@ def compare(
         without: ids that are none of the suite's own.
         broken: why one of them did not get to its end.
         seconds: wall time of the slower one.
+        cpu_seconds: cpu time of the one that took more.
     """
     one, two = ({t.id: t for t in run.tests if t.id not in without} for run in (first, second))
     passing, flaky, skipped, not_run = [], [], [], []
@@ -75,6 +84,7 @@ def compare(
         not_run=tuple(not_run),
         broken=broken,
         seconds=seconds,
+        cpu_seconds=cpu_seconds,
     )
 
 

@@ -54,6 +54,7 @@ class SuiteOptions(BaseModel):
         paths: files and folders to collect from; empty for the repository's choice.
         roots: folders to import from; empty for the top, and `src` where there is one.
         rules: what a candidate may change.
+        without: ids of tests that are never run, since the suite does not get past them.
         limits: of a run; the sandbox has to be opened with at least these.
         seed: for random numbers and Hypothesis.
     """
@@ -65,6 +66,7 @@ class SuiteOptions(BaseModel):
     paths: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
     rules: Rules = Rules()
+    without: tuple[str, ...] = ()
     limits: Limits = SUITE_LIMITS
     seed: int = 0
 
@@ -106,8 +108,12 @@ class RepositoryVerifier:
         """The files that a candidate may change."""
         return sources(self.snapshot, self.settings, self.options.rules)
 
-    async def baseline(self) -> Baseline:
+    async def baseline(self, *, patient: bool = True) -> Baseline:
         """Runs the pristine suite twice, with different seeds, and sorts its tests.
+
+        Args:
+            patient: run it again even if the first run did not get to its end. Else what that has
+                told stands for both.
 
         Raises:
             sandbox.errors.SandboxError: the sandbox can't be had at all.
@@ -118,6 +124,9 @@ class RepositoryVerifier:
             canary = self._canary(self._test_files())
             canaries.append(canary)
             reports.append(await self._run(self.snapshot, (), canary, vary=number))
+            if reports[0].outcome is Outcome.TIMEOUT and not patient:
+                reports, canaries = reports * 2, canaries * 2
+                break
         broken = ""
         for report, canary in zip(reports, canaries, strict=True):
             broken = broken or (report.detail if report.outcome is not Outcome.PASSED else "")
@@ -128,7 +137,27 @@ class RepositoryVerifier:
             without=frozenset(canary.id for canary in canaries),
             broken=broken,
             seconds=max(report.wall_seconds for report in reports),
+            cpu_seconds=max(report.cpu_seconds for report in reports),
         )
+
+    async def traced(self, names: Iterable[str]) -> SuiteReport:
+        """Runs some tests of the pristine suite, and has it told what of the sources each executes.
+
+        It judges nothing, and what it says comes from the suite's own process: a hint.
+
+        Args:
+            names: ids of the tests.
+
+        Raises:
+            sandbox.errors.SandboxError: the sandbox can't be had at all.
+        """
+        only = tuple(names)
+        files = sorted({name.partition("::")[0] for name in only} & self.snapshot.files.keys())
+        canary = self._canary(files)
+        report = await self._run(
+            self.snapshot, (), canary, files=files, only=only, trace=self.sources
+        )
+        return report.suite or _LOST
 
     async def verify(
         self,
@@ -138,7 +167,7 @@ class RepositoryVerifier:
         pass_to_pass: Iterable[str] = (),
         fresh: bool = False,
     ) -> Verdict:
-        """The verdict on one patch.
+        """The verdict on one patch. No test but those named is run.
 
         Args:
             patch: whole new texts of files by their paths, `None` where a file goes.
@@ -169,7 +198,9 @@ class RepositoryVerifier:
         tree = self.snapshot.changed(patch)
         files = sorted(named & tree.files.keys())
         canary = self._canary(files)
-        report = await self._run(tree, tuple(patch), canary, files=files, fresh=fresh)
+        report = await self._run(
+            tree, tuple(patch), canary, files=files, only=(*wanted, *kept), fresh=fresh
+        )
         verdict = self._verdict(report, canary, wanted, kept)
         if fresh and verdict.passed:
             return await self._try_traps(verdict, tree, tuple(patch), wanted, kept)
@@ -188,14 +219,15 @@ class RepositoryVerifier:
         if not trapped:
             return verdict
         canary = self._canary(texts)
+        beside = [name for name in (*wanted, *kept) if name.partition("::")[0] in texts]
         report = await self._run(
-            tree.changed(texts), changed, canary, files=sorted(texts), fresh=True
+            tree.changed(texts), changed, canary, files=sorted(texts), only=beside, fresh=True
         )
         suite = report.suite or _LOST
         found = {test.id: test for test in suite.tests}
         fault = "" if report.outcome is Outcome.PASSED else report.detail
         fault = fault or canary_fault(suite, canary)
-        for name in [name for name in (*wanted, *kept) if name.partition("::")[0] in texts]:
+        for name in beside:
             status = found[name].status if name in found else Status.NOT_RUN
             if name in trapped and status not in (Status.FAILED, Status.ERROR):
                 fault = fault or f"{name} was made to fail, and was reported as {status}"
@@ -230,10 +262,14 @@ class RepositoryVerifier:
         canary: Canary,
         *,
         files: Sequence[str] | None = None,
+        only: Sequence[str] = (),
+        trace: Sequence[str] = (),
         fresh: bool = False,
         vary: int = 0,
     ) -> Report:
         seed = self.options.seed + vary
+        # in an order that doesn't tell the one that must fail from the others
+        chosen = sorted((*only, canary.id)) if only else ()
         paths = list(self.options.paths or self.settings.test_paths or (".",))
         if files is not None:
             paths = list(files)
@@ -247,6 +283,9 @@ class RepositoryVerifier:
                 hash_seed=vary + int(fresh),
                 name=self.settings.name,
                 version=self.settings.version,
+                only=chosen,
+                without=self.options.without,
+                trace=trace,
             )
 
         wanted = await anyio.to_thread.run_sync(make_order)

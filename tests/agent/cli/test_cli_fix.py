@@ -154,6 +154,28 @@ def test_a_test_that_hangs_is_a_target_and_the_rest_is_known(regreen: Run, shop:
     assert found["fixed"] == ["test_cart.py::test_five"]
 
 
+def test_what_hangs_and_is_not_named_is_not_run(regreen: Run, shop: Path) -> None:
+    (shop / "test_cart.py").write_text(f"{TESTS}\ndef test_some_more():\n    while True: pass\n")
+    ended = regreen(
+        "fix",
+        shop,
+        "--sandbox",
+        "local",
+        "--suite-seconds",
+        "5",
+        "--test",
+        "test_cart.py::test_some",
+        "--formula",
+        "dstar",
+        "--json",
+        timeout=300,
+    )
+    found = ended.rows[0]
+    assert (ended.code, found["status"]) == (0, "fixed"), ended.err
+    assert found["fixed"] == ["test_cart.py::test_some"]
+    assert not any("heat" in one for one in found["suspects"])
+
+
 def test_mistakes_are_one_line(regreen: Run, tmp_path: Path) -> None:
     ended = regreen("fix", tmp_path / "nowhere", "--sandbox", "local")
     assert ended.code == 2
