@@ -54,6 +54,9 @@ _SUBCOMMANDS = (
     "fix",
     "doctor",
     "config show",
+    "config pytest",
+    "github check",
+    "github propose",
     "model pull",
     "sandbox build",
 )

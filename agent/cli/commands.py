@@ -15,6 +15,7 @@ from agent.cli import (
     doctor,
     evaluate,
     fix,
+    github,
     model,
     sandbox,
     solve,
@@ -60,6 +61,7 @@ app.command("calibrate")(ending(calibrate.calibrate))
 app.command("fix")(ending(fix.fix))
 app.command("doctor")(ending(doctor.doctor))
 app.add_typer(config.app, name="config")
+app.add_typer(github.app, name="github")
 app.add_typer(model.app, name="model")
 app.add_typer(sandbox.app, name="sandbox")
 

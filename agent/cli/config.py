@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -39,4 +40,12 @@ def show(as_json: options.AsJson = False) -> int:
     for name, value in values.items():
         shown = "" if value is None else json.dumps(value)
         print(f"{name:<{width}}  {shown:<28}  {sources[name]}")
+    return 0
+
+
+@app.command("pytest")
+@ending
+def pytest_folder() -> int:
+    """Print the folder of the pytest plug-in, for PYTHONPATH: it holds that one module only."""
+    print(Path(__file__).resolve().parent.parent / "standalone")
     return 0

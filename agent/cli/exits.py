@@ -20,6 +20,8 @@ from enum import IntEnum
 from agent.budget import BudgetExhaustedError
 from agent.calibration import CalibrationError
 from agent.evaluation import ProtocolError
+from agent.fix.failed import FailedTestsError
+from agent.github.errors import GitHubConfigError, GitHubError
 from agent.journal import JournalError
 from agent.llm.base import ModelConfigError, ModelError
 from agent.routing.profile import ProfileError
@@ -58,6 +60,9 @@ _CODES: tuple[tuple[type[Exception], Exit], ...] = (
     (SettingsError, Exit.USAGE),
     (TaskError, Exit.USAGE),
     (RepositoryError, Exit.USAGE),
+    (FailedTestsError, Exit.USAGE),
+    (GitHubConfigError, Exit.USAGE),
+    (GitHubError, Exit.INFRASTRUCTURE),
     (SamplesError, Exit.USAGE),
     (ProtocolError, Exit.USAGE),
     (NoTestsError, Exit.USAGE),

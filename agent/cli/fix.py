@@ -12,18 +12,20 @@ from typing import Annotated, Any
 import typer
 
 from agent.budget import Ledger
-from agent.cli import interrupt, options
+from agent.cli import fix_outputs, interrupt, options
 from agent.cli.exits import Exit, OutputError, UsageError
 from agent.cli.flags import SEARCH_FLAGS, with_settings
 from agent.cli.output import clean, emit, emit_json
 from agent.cli.recording import recorded
 from agent.cli.show import Show
+from agent.fix.failed import read_failed
 from agent.fix.model.addresses import check_addresses
 from agent.fix.model.prompts import prompts_digest
 from agent.fix.model.search import ModelSearch
 from agent.fix.model.strategy import asks_model, patch_strategy
+from agent.fix.outputs.base import Story
 from agent.fix.repair import Repair, Repairer
-from agent.fix.report import Bill, FixReport, FixStatus, asked, make_report, markdown, money
+from agent.fix.report import Bill, FixReport, FixStatus, asked, make_report, money
 from agent.fix.requirements import read_requirements
 from agent.fix.spectrum import FormulaName
 from agent.run import Run
@@ -106,20 +108,37 @@ def fix(
         FormulaName, typer.Option(help="What functions and lines are suspected by.")
     ] = FormulaName.OCHIAI,
     apply: Annotated[bool, typer.Option("--apply", help="Write the patch into the files.")] = False,
-    report: Annotated[
-        Path | None, typer.Option(help="Write what a pull request should say, as Markdown.")
-    ] = None,
+    failed_from: fix_outputs.FailedFrom = None,
+    report: fix_outputs.Report = None,
+    patch: fix_outputs.Patch = None,
+    junit: fix_outputs.Junit = None,
+    sarif: fix_outputs.Sarif = None,
+    write: fix_outputs.Write = None,
+    github: fix_outputs.GitHub = None,
     resume: options.Resume = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> int:
     """Find a small patch that makes the failing tests of PATH pass, and prove it."""
+    outputs = fix_outputs.choose_outputs(
+        named={"markdown": report, "patch": patch, "junit": junit, "sarif": sarif},
+        write=write or (),
+        on_github=github,
+        quiet=quiet,
+    )
     snapshot = take_snapshot(path)
     limits = SUITE_LIMITS.model_copy(
         update={"wall_seconds": suite_seconds, "cpu_seconds": max(1, round(suite_seconds))}
     )
     suite = SuiteOptions(limits=limits, seed=settings.seed)
     only = tuple(test or ())
+    if failed_from is not None:
+        only += read_failed(failed_from, snapshot.files)
+        if not only:
+            result = FixReport(
+                status=FixStatus.NOT_REPRODUCED, reason=f"{failed_from.name} names no failing test"
+            )
+            return _end(result, Story(report=result), outputs, as_json=as_json)
     asks = asks_model(settings)
     if asks:
         check_addresses(settings, path)
@@ -132,12 +151,22 @@ def fix(
         needs = tuple(requirement or ())
         job = _Job(settings, snapshot, suite, needs, only, candidates, formula, run)
         found, bill = interrupt.run(lambda: _repair(job, show))
-    result = make_report(snapshot, found, named=bool(test), bill=bill)
-    if report is not None:
-        _write(report, markdown(result, found.targets).encode())
+    result = make_report(snapshot, found, named=bool(only), bill=bill)
     if apply and result.diff:
         _apply(path, snapshot, found)
-    _give(result, as_json=as_json)
+    folder = fix_outputs.folder_in_checkout(path)
+    story = Story(report=result, targets=found.targets, folder=folder)
+    return _end(result, story, outputs, as_json=as_json)
+
+
+def _end(result: FixReport, story: Story, outputs: fix_outputs.Outputs, *, as_json: bool) -> int:
+    """Prints the result, then writes what else is wanted of it."""
+    if as_json:
+        emit_json(result.model_dump(mode="json"))
+    else:
+        with outputs.uncommanded():
+            _give(result)
+    outputs.write(story)
     return _CODES[result.status]
 
 
@@ -258,10 +287,7 @@ def _write(path: Path, data: bytes) -> None:
         raise OutputError(f"can't write {path}: {error.strerror}") from None
 
 
-def _give(result: FixReport, *, as_json: bool) -> None:
-    if as_json:
-        emit_json(result.model_dump(mode="json"))
-        return
+def _give(result: FixReport) -> None:
     if result.diff:
         emit(clean(result.diff).removesuffix("\n"))
         emit("")

@@ -98,5 +98,5 @@ def _end(code: int, message: str = "") -> NoReturn:
 
 
 def _one_line(message: str) -> str:
-    """A message without line breaks or anything that could steer a terminal."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", message).strip()
+    """A message without line breaks or anything that could steer a terminal, or a CI's runner."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", message).replace("##[", "# #[").strip()

@@ -43,8 +43,11 @@ def emit(text: str) -> None:
 
 
 def emit_json(data: dict[str, Any]) -> None:
-    """One object on one line; ASCII, so that any program's text survives any terminal."""
-    emit(json.dumps(data))
+    """One object on one line; ASCII, so that any program's text survives any terminal.
+
+    `##[`, anywhere in a line, begins a command to GitHub Actions; it can only stand in a string.
+    """
+    emit(json.dumps(data).replace("##[", "#\\u0023["))
 
 
 def emit_program(program: str) -> None:

@@ -7,14 +7,14 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 from agent.fix.asking import Answers
+from agent.fix.outputs.safe import inert, line
 from agent.fix.repair import Finalist, Repair
 from agent.fix.suspects import Suspect
-from agent.fix.targets import Targets
 from verifiers.repository import Snapshot
 
 _SUSPECTS = 5
-_DETAIL_LINES = 12
 _NAMED = 20
+_SUBJECT = 72
 
 
 class FixStatus(StrEnum):
@@ -158,35 +158,6 @@ def make_report(
     )
 
 
-def markdown(report: FixReport, targets: Targets) -> str:
-    """What a pull request should say: what failed, the change, the proof, what was tried."""
-    lines = [f"## Regreen: {report.status.value.replace('-', ' ')}", "", report.reason, ""]
-    if report.fixed or report.still_failing:
-        lines += ["### What failed", ""]
-        for name in (report.fixed or report.still_failing)[:_NAMED]:
-            detail = targets.failing.get(name, "").splitlines()[-_DETAIL_LINES:]
-            lines += [f"- `{name}`", "", *_fenced("\n".join(detail), "text", indent="  "), ""]
-    if report.diff:
-        lines += ["### Change", "", *_fenced(report.diff, "diff"), "", "### Proof", ""]
-        lines += [f"- {line}" for line in report.why]
-        lines += [
-            f"- confidence: **{report.confidence}**, trust: **{report.trust}**,"
-            f" isolation: `{report.isolation}`",
-            "",
-        ]
-    lines += ["### What was tried", ""]
-    lines += [
-        f"{report.candidates} candidates in {report.seconds:.0f} s, {report.tokens_out} tokens"
-        f" out, {money(report)}. {asked(report)} Most suspicious functions:",
-        "",
-        *(f"- `{one.path}:{one.line}` `{one.name}` ({one.score:.2f})" for one in report.suspects),
-    ]
-    if report.flaky:
-        lines += ["", "Tests that are flaky, and were no targets:", ""]
-        lines += [f"- `{name}`" for name in report.flaky[:_NAMED]]
-    return "\n".join(lines).rstrip() + "\n"
-
-
 def asked(report: FixReport) -> str:
     """Whether a model was asked, and what came of its answers, in a sentence."""
     answers = report.answers
@@ -267,17 +238,10 @@ def _why(found: Repair, chosen: Finalist) -> tuple[str, ...]:
 
 def _message(chosen: Finalist, failing: tuple[str, ...]) -> str:
     place = chosen.candidate.place
-    named = "\n".join(f"- {name}" for name in failing[:_NAMED])
+    named = "\n".join(f"- {inert(line(name))}" for name in failing[:_NAMED])
+    subject = line(f"Fix {place.name} in {place.path}", _SUBJECT)
     return (
-        f"Fix {place.name} in {place.path}\n\n"
+        f"{inert(subject)}\n\n"
         f"Makes pass:\n{named}\n\n"
         "Found and proven by Regreen; the suite is all the evidence that there is."
     )
-
-
-def _fenced(text: str, language: str, indent: str = "") -> list[str]:
-    """A block whose fence is longer than any run of backticks in it."""
-    longest = max((len(run) for run in text.split() if set(run) == {"`"}), default=2)
-    fence = "`" * max(3, longest + 1)
-    body = [f"{indent}{line}" for line in text.rstrip("\n").splitlines()]
-    return [f"{indent}{fence}{language}", *body, f"{indent}{fence}"]

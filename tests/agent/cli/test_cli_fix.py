@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -203,3 +204,62 @@ def test_a_file_changed_in_the_meantime_is_not_overwritten(
     with pytest.raises(UsageError, match="changed while"):
         fix._apply(shop, snapshot, found)
     assert (shop / "cart.py").read_text().startswith("# mine")
+
+
+def test_every_output_of_one_run_in_a_step_of_github_actions(
+    regreen: Run, shop: Path, tmp_path: Path
+) -> None:
+    """Narrowed by a log, hostile text in the repository, all formats at once."""
+    (shop / ".git").mkdir()
+    inner = shop / "sub"
+    inner.mkdir()
+    (inner / "cart.py").write_text(CART + "    # ::error::pwned ##[error]pwned\n")
+    (inner / "test_cart.py").write_text(
+        TESTS + "\ndef test_other():\n    assert total([4]) == 5, '@octo ::error::x'\n"
+    )
+    log, out = tmp_path / "log", tmp_path / "out"
+    log.write_text("FAILED sub/test_cart.py::test_some - assert 3 == 5\n1 failed in 0.1s\n")
+    summary, outputs = tmp_path / "summary", tmp_path / "outputs"
+    summary.write_text("before\n")
+    ended = regreen(
+        "fix", inner, "--sandbox", "local", "--failed-from", log,
+        "--patch", out / "fix.patch", "--report", out / "report.md", "--junit", out / "junit.xml",
+        "--sarif", out / "fix.sarif", "--write", f"result={out}/result.json",
+        "--write", f"commit-message={out}/message",
+        env={
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_STEP_SUMMARY": str(summary),
+            "GITHUB_OUTPUT": str(outputs),
+        },
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    result = json.loads((out / "result.json").read_text())
+    assert result["fixed"] == ["test_cart.py::test_some"]
+    assert (out / "fix.patch").read_text() == result["diff"]
+    assert (out / "message").read_text().startswith("Fix total in cart.py\n")
+    assert 'name="test_some"' in (out / "junit.xml").read_text()
+    assert '"uri": "sub/cart.py"' in (out / "fix.sarif").read_text()
+    assert summary.read_text() == "before\n" + (out / "report.md").read_text()
+    assert "status=fixed\nconfidence=plausible\npatched=true\n" in outputs.read_text()
+    begin, *_, end = ended.out.splitlines()
+    assert begin == f"::stop-commands::{end.strip(':')}"
+    commands = [one for one in ended.err.splitlines() if one.lstrip().startswith("::")]
+    assert [one.split(",")[0] for one in commands] == ["::notice file=sub/cart.py"]
+
+
+def test_outputs_that_are_asked_for_wrongly_cost_nothing(
+    regreen: Run, shop: Path, tmp_path: Path
+) -> None:
+    for words, said in (
+        (("--write", "pdf=x"), "unknown format 'pdf': known are"),
+        (("--write", "junit"), "--write takes FORMAT=FILE (given: 'junit')"),
+        (("--failed-from", tmp_path / "absent"), "can't read"),
+    ):
+        ended = regreen("fix", shop, *words)
+        assert ended.code == 2
+        assert said in ended.line
+    green = tmp_path / "green.xml"
+    green.write_text("<testsuites/>")
+    ended = regreen("fix", shop, "--failed-from", green, "--json")
+    assert (ended.code, ended.rows[0]["status"]) == (5, "not-reproduced")
+    assert ended.rows[0]["reason"] == "green.xml names no failing test"

@@ -1,0 +1,1 @@
+"""What a repair is written as for other programs: reports, patches, annotations."""

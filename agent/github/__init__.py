@@ -1,0 +1,1 @@
+"""What a repair needs of GitHub: one draft pull request a failure, and the limits on trying."""
