@@ -69,7 +69,7 @@ def _result(story: Story, test: str, fixes: tuple[sarif.Fix, ...] | None) -> sar
     detail = story.detail(test).strip().splitlines()
     said = f"{line(test)} fails" + (f": {line(detail[-1])}" if detail else "")
     path, number = failing_line(story, test)
-    region = sarif.Region(start_line=number) if number else None
+    region = sarif.Region(start_line=number or 1)  # code scanning shows no result without a line
     place = sarif.PhysicalLocation(artifact_location=_artifact(story, path), region=region)
     identity = hashlib.sha256(test.encode("utf-8", "replace")).hexdigest()[:32]
     return sarif.Result(
