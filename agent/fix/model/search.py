@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from agent import events
 from agent.budget import Ledger
@@ -19,7 +19,6 @@ from agent.fix.model.strategy import patch_strategy
 from agent.journal import Journal
 from agent.llm.base import ModelError
 from agent.loop import Confirm, Searcher
-from agent.results import SearchResult
 from agent.settings import Settings
 from agent.tiers import Tier
 from sandbox.outcome import Outcome
@@ -61,20 +60,24 @@ class ModelSearch:
             try:
                 result = await self._searcher(kept, longest).search(_task())
             except ModelError as error:
-                if not kept.passed:
+                found = _asked(situation, kept.seen)
+                if not found.passed:
                     raise
-                return Asked(tuple(kept.passed), stopped=str(error))
+                return replace(found, stopped=str(error))
             if result.stopped != "prompt" or result.candidates:
                 break
-        return _asked(situation, result)
+        seen = [(one.program, one.verdict) for one in result.candidates]
+        stopped = result.detail if result.stopped in ("budget", "bank", "prompt") else ""
+        found = _asked(situation, seen)
+        return replace(found, stopped=stopped, spent=result.stopped == "budget")
 
-    def _searcher(self, situation: _Kept, longest: int) -> Searcher:
-        settings, known = self.settings, situation.situation
+    def _searcher(self, kept: _Kept, longest: int) -> Searcher:
+        settings, known = self.settings, kept.situation
         return Searcher(
             model=self.tiers[0].model,
             price=self.tiers[0].price,
             stronger=tuple(self.tiers[1:]),
-            verifier=situation,
+            verifier=kept,
             strategy=patch_strategy(settings),
             ledger=self.ledger,
             journal=self.journal,
@@ -95,18 +98,16 @@ class ModelSearch:
 
 
 class _Kept(AttemptVerifier):
-    """A verifier that keeps what passes, should the model break down later."""
+    """A verifier that keeps what it has judged, should the model break down later."""
 
     def __init__(self, situation: Situation) -> None:
         super().__init__(situation)
         self.situation = situation
-        self.passed: list[Passed] = []
+        self.seen: list[tuple[str, Verdict]] = []
 
     async def verify(self, task: PublicTask, program: str, *, fresh: bool = False) -> Verdict:
         verdict = await super().verify(task, program, fresh=fresh)
-        candidate = Attempt.model_validate_json(program).candidate
-        if candidate is not None and verdict.passed:
-            self.passed.append(Passed(candidate, verdict))
+        self.seen.append((program, verdict))
         return verdict
 
 
@@ -115,15 +116,15 @@ def _task() -> PublicTask:
     return PublicTask(id=TASK_ID, prompt="", entry_kind="program", language="patch")
 
 
-def _asked(situation: Situation, result: SearchResult) -> Asked:
-    """What a search has brought; told from its candidates alone, so that it can be resumed."""
+def _asked(situation: Situation, seen: Iterable[tuple[str, Verdict]]) -> Asked:
+    """What a search has brought, from all attempts that it has settled with the verdict on each."""
     passed: dict[Identity, Passed] = {}
     best: tuple[Candidate, float] | None = None
     counts = dict.fromkeys(Answers.model_fields, 0)
     known: set[Identity] = set()
-    for one in result.candidates:
+    for program, verdict in seen:
         counts["received"] += 1
-        attempt = Attempt.model_validate_json(one.program)
+        attempt = Attempt.model_validate_json(program)
         candidate = attempt.candidate
         if candidate is None:
             counts[attempt.kind.value] += 1
@@ -131,18 +132,16 @@ def _asked(situation: Situation, result: SearchResult) -> Asked:
         repeated = candidate.identity in known
         counts["repeated" if repeated else "judged"] += 1
         known.add(candidate.identity)
-        if _all_pass(one.verdict):
+        if _all_pass(verdict):
             special = special_case(situation, candidate)
             counts["special"] += bool(special) and not repeated
-            passed.setdefault(candidate.identity, Passed(candidate, one.verdict, special))
-        elif best is None or one.verdict.reward > best[1]:
-            best = candidate, one.verdict.reward
+            passed.setdefault(candidate.identity, Passed(candidate, verdict, special))
+        elif best is None or verdict.reward > best[1]:
+            best = candidate, verdict.reward
     return Asked(
         passed=tuple(sorted(passed.values(), key=lambda one: _rank(situation, one))),
         answers=Answers.model_validate(counts),
         best=best,
-        stopped=result.detail if result.stopped in ("budget", "bank", "prompt") else "",
-        spent=result.stopped == "budget",
     )
 
 

@@ -148,10 +148,16 @@ def test_words_that_make_no_sense(regreen: Run, shop: Path) -> None:
     assert (alone.code, "no --model is set" in alone.line) == (2, True)
 
 
-def test_a_server_that_is_down_is_no_verdict_on_the_repository(
-    regreen: Run, shop: Path, server: Any
+def test_a_server_that_fails_is_no_verdict_and_loses_nothing_that_was_found(
+    regreen: Run, shop: Path, server: Any, say: Callable[[str], Any]
 ) -> None:
+    words = ("fix", shop, *server.words, "--candidates", "0", "--concurrency", "1", "--json")
     server.answer = lambda _request: (401, {}, b"{}")
-    ended = regreen("fix", shop, *server.words, "--candidates", "0")
+    ended = regreen(*words)
     assert ended.code == 2, ended.err
     assert "401" in ended.line or "key" in ended.line
+    server.requests.clear()
+    server.answer = lambda _request: say(RIGHT) if len(server.requests) == 1 else (401, {}, b"{}")
+    late = regreen(*words)
+    assert (late.code, late.rows[0]["origin"]) == (0, "model"), late.err
+    assert late.rows[0]["answers"]["received"] == 1
