@@ -25,7 +25,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from .cell import Cell
-from .errors import SandboxUnavailableError, UnknownRuntimeError
+from .errors import RequirementError, SandboxUnavailableError, UnknownRuntimeError
 from .guest.limits import inodes
 from .guest.lockdown import LAYERS
 from .jobs import Isolation, Job, Limits, Report
@@ -205,6 +205,7 @@ class DockerSandbox:
 
     def _find_image(self) -> None:
         from .image import ImageError, ensure_image
+        from .wheels import WheelError
 
         assert self._client is not None
         try:
@@ -214,6 +215,11 @@ class DockerSandbox:
                 )
             self._image_id = self._client.images.get(self._image).id or ""
         except ImageError as error:
+            cause = error.__cause__
+            if isinstance(cause, WheelError):
+                raise RequirementError(
+                    str(error), name=cause.name, conflict=cause.conflict, reason=cause.reason
+                ) from None
             raise SandboxUnavailableError(str(error)) from None
         except Exception as error:
             raise SandboxUnavailableError(

@@ -3,7 +3,8 @@
 SandboxError              something is wrong with the sandbox; exit code 3
 ├── SandboxUnavailableError   no engine, no image, too little granted; says what to do
 │   ├── UnknownSandboxError   no backend of that name
-│   └── UnknownRuntimeError   no runtime of that name
+│   ├── UnknownRuntimeError   no runtime of that name
+│   └── RequirementError      a requirement that can't be had; says which
 └── CellLostError             a pair of servers ended while it was needed; retried
 """
 
@@ -24,6 +25,24 @@ class UnknownSandboxError(SandboxUnavailableError):
 
 class UnknownRuntimeError(SandboxUnavailableError):
     """This backend has no runtime of that name; the message lists those that it has."""
+
+
+class RequirementError(SandboxUnavailableError):
+    """A package that programs need can't be had.
+
+    Attributes:
+        name: of the one that was asked for; empty if it can't be told, or if it is none alone.
+        conflict: whether it is versions that don't go together.
+        reason: what pip said, in a line.
+    """
+
+    def __init__(
+        self, message: str, *, name: str = "", conflict: bool = False, reason: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.name = name
+        self.conflict = conflict
+        self.reason = reason or message
 
 
 class CellLostError(SandboxError):

@@ -56,7 +56,8 @@ class Job(_Frozen):
         prelude: the prompt's source; names that tests use besides the entry point come from it.
         entry_point: the function or class that the tests call.
         kind: what the program is; for a class, objects may stay on the candidate's side. A
-            `repository` has no program; its one test is a `sandbox.suite.order`.
+            `repository` has no program; its one test is a `sandbox.suite.order`. Nor has a
+            `setup`; its one test is a `sandbox.suite.setup_order`.
         module: module name under which tests import it.
         language: of the program.
         limits: see `Limits`.
@@ -73,7 +74,7 @@ class Job(_Frozen):
     tests: tuple[dict[str, Any], ...]
     prelude: str = ""
     entry_point: str = ""
-    kind: Literal["function", "class", "program", "repository"] = "function"
+    kind: Literal["function", "class", "program", "repository", "setup"] = "function"
     module: str = "solution"
     language: str = "python"
     limits: Limits = Limits()
@@ -200,6 +201,7 @@ class Report(_Frozen):
         suite: what became of each test of a repository; `outcome` says then how the run as such
             ended, `passed` for a complete one, whatever its tests did.
         probes: what was seen of each probe that was made.
+        archive: of a setup that ended well, the tree that it left, compressed, in base 64.
     """
 
     outcome: Outcome
@@ -214,6 +216,7 @@ class Report(_Frozen):
     isolation: str = ""
     suite: SuiteReport | None = None
     probes: tuple[Observation, ...] = ()
+    archive: str = ""
 
 
 def infra(detail: str, isolation: str = "") -> Report:
@@ -237,6 +240,8 @@ def read_reply(reply: dict[str, Any], isolation: str) -> Report:
     judge = reply.get("judge")
     if judge is not None and "suite" in judge:
         return _read_suite(judge, program, isolation)
+    if judge is not None and "setup" in judge:
+        return _read_setup(judge["setup"]["end"] or {}, program, isolation)
     breaches: dict[str, str] = dict(program.get("breaches", {}))
     tests: tuple[TestReport, ...] = ()
     broken, calls = "", 0
@@ -299,6 +304,34 @@ def _read_suite(judge: dict[str, Any], program: dict[str, Any], isolation: str) 
         output=str(end.get("tail", "")),
         isolation=isolation,
         suite=suite,
+    )
+
+
+def _read_setup(end: dict[str, Any], program: dict[str, Any], isolation: str) -> Report:
+    """The run of a setup command: passed if it ended with status 0 and its tree came back."""
+    if "fault" in end:
+        return infra(str(end["fault"]), isolation)
+    breaches: dict[str, str] = dict(program.get("breaches", {}))
+    if end.get("breach"):
+        breaches |= dict([end["breach"]])
+    outcome, detail = Outcome.PASSED, ""
+    if not end:
+        outcome, detail = Outcome.CRASH, "the command's supervisor ended without a word"
+    elif end["code"]:
+        outcome, detail = Outcome.FAILED, f"it ended with status {end['code']}"
+    elif not end["archive"]:
+        outcome, detail = Outcome.CRASH, "its tree could not be packed"
+    for breach in BREACHES:
+        if breach in breaches:
+            outcome, detail = breach, breaches[breach]
+            break
+    return Report(
+        outcome=outcome,
+        detail=detail,
+        wall_seconds=float(end.get("seconds", 0.0)),
+        output=str(end.get("tail", "")),
+        isolation=isolation,
+        archive=str(end.get("archive", "")) if outcome is Outcome.PASSED else "",
     )
 
 

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 
-from .errors import SandboxUnavailableError
+from .errors import RequirementError, SandboxUnavailableError
 from .folders import cache_folder
 from .wheels import Target, WheelError, fetch, normalise
 from .wheels import judge_libraries as judge_pins
@@ -64,8 +64,8 @@ def requirements_layer(requirements: tuple[str, ...]) -> Path | None:
         requirements: pip requirements such as `numpy>=2`; no option, path or URL.
 
     Raises:
-        SandboxUnavailableError: a requirement is malformed or has no wheel, or the cache can't be
-            written.
+        RequirementError: a requirement is malformed or has no wheel.
+        SandboxUnavailableError: the cache can't be written.
     """
     try:
         wanted = normalise(requirements)
@@ -73,7 +73,9 @@ def requirements_layer(requirements: tuple[str, ...]) -> Path | None:
             return None
         wheels = fetch(wanted, running_target())
     except WheelError as error:
-        raise SandboxUnavailableError(str(error)) from None
+        raise RequirementError(
+            str(error), name=error.name, conflict=error.conflict, reason=error.reason
+        ) from None
     names = [f"{wheel.name} {wheel.stat().st_size}" for wheel in wheels]
 
     def fill(folder: Path) -> None:

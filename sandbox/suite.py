@@ -79,6 +79,7 @@ def order(
     only: Sequence[str] = (),
     without: Sequence[str] = (),
     trace: Sequence[str] = (),
+    installed: bool = False,
 ) -> dict[str, Any]:
     """The one test of a job of kind `repository`.
 
@@ -93,10 +94,11 @@ def order(
         only: ids of the tests to run; empty for all.
         without: ids of tests that are not run.
         trace: files of the tree of which is told what each test executes.
+        installed: whether the plug-ins that requirements announce are loaded.
     """
     return {
         "kind": "repository",
-        "archive": base64.b64encode(zlib.compress(archive, 6)).decode(),
+        "archive": packed(archive),
         "arguments": list(arguments),
         "roots": list(roots),
         "changed": list(changed),
@@ -106,4 +108,36 @@ def order(
         "only": list(only),
         "without": list(without),
         "trace": list(trace),
+        "installed": installed,
     }
+
+
+def setup_order(archive: bytes, command: str) -> dict[str, Any]:
+    """The one test of a job of kind `setup`.
+
+    Args:
+        archive: a tar file of the tree.
+        command: for the shell.
+    """
+    return {"kind": "setup", "archive": packed(archive), "command": command}
+
+
+def packed(archive: bytes) -> str:
+    """A tar file as it travels."""
+    return base64.b64encode(zlib.compress(archive, 6)).decode()
+
+
+def unpacked(text: str, limit: int) -> bytes:
+    """What `packed` has packed, or a stranger.
+
+    Raises:
+        ValueError: it is nothing of the kind, or has more than `limit` bytes.
+    """
+    inflater = zlib.decompressobj()
+    try:
+        data = inflater.decompress(base64.b64decode(text), limit)
+    except zlib.error as error:
+        raise ValueError(str(error)) from None
+    if inflater.unconsumed_tail or not inflater.eof:
+        raise ValueError(f"it has more than {limit} bytes")
+    return data

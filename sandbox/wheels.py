@@ -46,11 +46,30 @@ sys.path[:0] = filter(None, [sys.argv.pop(1)])
 runpy.run_module("pip", run_name="__main__", alter_sys=True)
 """
 
+_UNSATISFIED = re.compile(
+    r"Could not find a version that satisfies the requirement (?P<name>[A-Za-z0-9._-]+)"
+    r"[^\n]*?(?:\(from (?!versions)(?P<parent>[A-Za-z0-9._-]+)[^\n]*)?(?:\n|$)"
+)
+_CONFLICT = re.compile(r"Cannot install [^\n]*|ResolutionImpossible[^\n]*")
 _UNREACHABLE = re.compile(r"connection|timed out|name resolution|SSLError|ProxyError", re.I)
 
 
 class WheelError(Exception):
-    """A wheel can't be had. The message is one line that says which and what to do."""
+    """A wheel can't be had. The message is one line that says which and what to do.
+
+    Attributes:
+        name: of the requirement that it is about, if it is one of those that were asked for.
+        conflict: whether there are wheels, but of versions that don't go together.
+        reason: pip's own line.
+    """
+
+    def __init__(
+        self, message: str, *, name: str = "", conflict: bool = False, reason: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.name = name
+        self.conflict = conflict
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -201,7 +220,7 @@ def _download(wanted: list[str], bounds: list[str], target: Target, work: Path) 
         check=False,
     )
     if done.returncode:
-        raise WheelError(_explain(done.stdout, wanted, target))
+        raise _explain(done.stdout, wanted, target)
 
 
 def _pip_path() -> str:
@@ -228,10 +247,36 @@ def last_error(output: str) -> str:
     return (errors or lines or ["pip failed without a word"])[-1].removeprefix("ERROR: ")
 
 
-def _explain(output: str, wanted: list[str], target: Target) -> str:
+def _explain(output: str, wanted: list[str], target: Target) -> WheelError:
     if "No space left on device" in output:
-        return f"the disk of {cache_folder()} is full: free space or set REGREEN_CACHE_DIR"
-    reason = last_error(output)
-    if _UNREACHABLE.search(output):
+        return WheelError(
+            f"the disk of {cache_folder()} is full: free space or set REGREEN_CACHE_DIR"
+        )
+    conflict = _CONFLICT.search(output)
+    reason = conflict[0] if conflict else last_error(output)
+    unreachable = _UNREACHABLE.search(output)
+    if unreachable:
         reason += " (the package index did not answer: check the network and pip's settings)"
-    return f"no wheels of {', '.join(wanted)} for {target}: {reason}; nothing is built from source"
+    return WheelError(
+        f"no wheels of {', '.join(wanted)} for {target}: {reason}; nothing is built from source",
+        name="" if unreachable else _culprit(output, wanted),
+        conflict=conflict is not None,
+        reason=reason,
+    )
+
+
+def _culprit(output: str, wanted: list[str]) -> str:
+    """The name of the requirement that pip could not satisfy, or of the one that needs that."""
+    found = _UNSATISFIED.search(output)
+    if found is None:
+        return ""
+    asked = {canonical(found["name"])}
+    if found["parent"]:
+        asked.add(canonical(found["parent"]))
+    names = {canonical(re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]) for line in wanted}
+    return next(iter(sorted(asked & names)), "")
+
+
+def canonical(name: str) -> str:
+    """A distribution's name as indexes compare it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -20,6 +20,7 @@ from enum import IntEnum
 from agent.budget import BudgetExhaustedError
 from agent.calibration import CalibrationError
 from agent.evaluation import ProtocolError
+from agent.fix.environment.setup import SetupError
 from agent.fix.failed import FailedTestsError
 from agent.github.errors import GitHubConfigError, GitHubError
 from agent.journal import JournalError
@@ -76,6 +77,7 @@ _CODES: tuple[tuple[type[Exception], Exit], ...] = (
     (ModelConfigError, Exit.USAGE),
     (BudgetExhaustedError, Exit.BUDGET),
     (OutputError, Exit.INFRASTRUCTURE),
+    (SetupError, Exit.INFRASTRUCTURE),
     (ModelError, Exit.INFRASTRUCTURE),
     (SandboxError, Exit.INFRASTRUCTURE),
     (JournalError, Exit.INFRASTRUCTURE),

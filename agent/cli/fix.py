@@ -12,12 +12,16 @@ from typing import Annotated, Any
 import typer
 
 from agent.budget import Ledger
-from agent.cli import fix_outputs, interrupt, options
+from agent.cli import fix_environment, fix_outputs, interrupt, options
 from agent.cli.exits import Exit, OutputError, UsageError
 from agent.cli.flags import SEARCH_FLAGS, with_settings
 from agent.cli.output import clean, emit, emit_json
 from agent.cli.recording import recorded
 from agent.cli.show import Show
+from agent.fix.environment.assemble import Environment, open_sandbox, read_environment
+from agent.fix.environment.setup import SetupError, set_up
+from agent.fix.environment.test_command import TestCommand, read_test_command
+from agent.fix.environment.worktree import uncommitted
 from agent.fix.failed import read_failed
 from agent.fix.model.addresses import check_addresses
 from agent.fix.model.prompts import prompts_digest
@@ -26,12 +30,12 @@ from agent.fix.model.strategy import asks_model, patch_strategy
 from agent.fix.outputs.base import Story
 from agent.fix.repair import Repair, Repairer
 from agent.fix.report import Bill, FixReport, FixStatus, asked, make_report, money
-from agent.fix.requirements import read_requirements
 from agent.fix.spectrum import FormulaName
 from agent.run import Run
 from agent.settings import Settings
 from agent.tiers import Tier, cost_of, open_tiers
-from sandbox.registry import SandboxOptions, choose_sandbox
+from sandbox.errors import RequirementError
+from sandbox.registry import SandboxOptions
 from verifiers.repository import SUITE_LIMITS, Snapshot, SuiteOptions, take_snapshot
 
 _CODES = {
@@ -100,14 +104,14 @@ def fix(
     suite_seconds: Annotated[
         float, typer.Option(min=1, help="Longest time for one run of the suite.")
     ] = 300.0,
-    requirement: Annotated[
-        list[str] | None,
-        typer.Option(help="A pip requirement that the repository doesn't name; may be repeated."),
-    ] = None,
+    requirement: fix_environment.Requirement = None,
+    setup_cmd: fix_environment.SetupCommand = None,
+    test_cmd: fix_environment.TestCommand = None,
     formula: Annotated[
         FormulaName, typer.Option(help="What functions and lines are suspected by.")
     ] = FormulaName.OCHIAI,
     apply: Annotated[bool, typer.Option("--apply", help="Write the patch into the files.")] = False,
+    allow_dirty: fix_environment.AllowDirty = False,
     failed_from: fix_outputs.FailedFrom = None,
     report: fix_outputs.Report = None,
     patch: fix_outputs.Patch = None,
@@ -126,14 +130,20 @@ def fix(
         on_github=github,
         quiet=quiet,
     )
-    snapshot = take_snapshot(path)
+    notes: list[str] = []
+    pristine = take_snapshot(path, leave_out=lambda why: notes.append(f"left out: {why}"))
+    environment = read_environment(
+        pristine, path, requirements=requirement or (), building=setup_cmd is not None
+    )
+    notes += environment.notes
+    command = read_test_command(test_cmd, pristine) if test_cmd else None
     limits = SUITE_LIMITS.model_copy(
         update={"wall_seconds": suite_seconds, "cpu_seconds": max(1, round(suite_seconds))}
     )
     suite = SuiteOptions(limits=limits, seed=settings.seed)
     only = tuple(test or ())
     if failed_from is not None:
-        only += read_failed(failed_from, snapshot.files)
+        only += read_failed(failed_from, pristine.files)
         if not only:
             result = FixReport(
                 status=FixStatus.NOT_REPRODUCED, reason=f"{failed_from.name} names no failing test"
@@ -145,18 +155,27 @@ def fix(
         patch_strategy(settings)  # a wrong word costs no wait
     elif resume:
         raise UsageError("--resume goes on with what a model was asked, and no --model is set")
-    what = {"command": "fix", "repository": _digest(snapshot), "tests": only, "formula": formula,
-            "candidates": candidates, "requests": prompts_digest()}  # fmt: skip
+    what = {"command": "fix", "repository": _digest(environment.snapshot), "tests": only,
+            "formula": formula, "candidates": candidates, "requests": prompts_digest(),
+            "setup": setup_cmd, "test_command": test_cmd}  # fmt: skip
     with Show(quiet=quiet) as show, _record(settings, what, resume, wanted=asks) as run:
-        needs = tuple(requirement or ())
-        job = _Job(settings, snapshot, suite, needs, only, candidates, formula, run)
-        found, bill = interrupt.run(lambda: _repair(job, show))
-    result = make_report(snapshot, found, named=bool(only), bill=bill)
-    if apply and result.diff:
-        _apply(path, snapshot, found)
+        for note in notes:
+            show.say(note)
+        job = _Job(
+            settings, environment, suite, command, setup_cmd, notes, only, candidates, formula, run
+        )
+        try:
+            found, bill, snapshot = interrupt.run(lambda: _repair(job, show))
+        except (RequirementError, SetupError) as error:  # of the repository: a result like others
+            result = FixReport(status=FixStatus.ENVIRONMENT, reason=str(error), notes=tuple(notes))
+            return _end(result, Story(report=result), outputs, as_json=as_json)
+    result = make_report(snapshot, found, named=bool(only), bill=bill, notes=notes)
     folder = fix_outputs.folder_in_checkout(path)
     story = Story(report=result, targets=found.targets, folder=folder)
-    return _end(result, story, outputs, as_json=as_json)
+    code = _end(result, story, outputs, as_json=as_json)
+    if apply and result.diff:  # after the patch is shown: it is not lost if it can't be written
+        _apply(path, snapshot, found, allow_dirty=allow_dirty)
+    return code
 
 
 def _end(result: FixReport, story: Story, outputs: fix_outputs.Outputs, *, as_json: bool) -> int:
@@ -175,9 +194,11 @@ class _Job:
     """What a repair is made of."""
 
     settings: Settings
-    snapshot: Snapshot
+    environment: Environment
     suite: SuiteOptions
-    needs: tuple[str, ...]
+    command: TestCommand | None
+    setup: str | None
+    notes: list[str]
     only: tuple[str, ...]
     most: int
     formula: FormulaName
@@ -201,32 +222,42 @@ def _digest(snapshot: Snapshot) -> str:
     return hashlib.sha256(snapshot.archive()).hexdigest()[:16]
 
 
-async def _repair(job: _Job, show: Show) -> tuple[Repair, Bill]:
+async def _repair(job: _Job, show: Show) -> tuple[Repair, Bill, Snapshot]:
+    """The repair, what it cost, and the tree that was repaired."""
     settings, run = job.settings, job.run
     ledger = Ledger(settings.budget)
     machine = SandboxOptions(
         slots=settings.slots,
         limits=job.suite.limits,
-        requirements=tuple(sorted({*read_requirements(job.snapshot), *job.needs})),
-        image=settings.image,
-        base=settings.base_image,
+        base=settings.image or settings.base_image,  # what the tests need comes on top
         runtime=settings.runtime,
         allow_reduced=settings.allow_reduced_isolation,
     )
+
+    def left_out(line: str) -> None:
+        job.notes.append(line)
+        show.say(line)
+
     show.step("starting the sandbox")
     async with AsyncExitStack() as stack:
         tiers: Sequence[Tier] = ()
         if run is not None:
             opened = open_tiers(settings, progress=show.downloaded)
             tiers = await stack.enter_async_context(opened)
-        sandbox, why = await choose_sandbox(settings.sandbox, machine)
-        await stack.enter_async_context(sandbox)
+        sandbox, why = await stack.enter_async_context(
+            open_sandbox(settings.sandbox, machine, job.environment.needs, say=left_out)
+        )
         asker = None
         models = tuple(tier.model.name for tier in tiers)
         show.say(
             f"sandbox {sandbox.level} ({why})"
             + (f", model {' then '.join(models)} where no small edit does" if models else "")
         )
+        environment = job.environment
+        if job.setup is not None:
+            show.step("running the setup command")
+            tree = await set_up(sandbox, environment.snapshot, job.setup, job.suite.limits)
+            environment = environment.with_tree(tree)
         if run is not None:
             run.note_sandbox(sandbox)
             asker = ModelSearch(
@@ -238,7 +269,7 @@ async def _repair(job: _Job, show: Show) -> tuple[Repair, Bill]:
             )
         repairer = Repairer(
             sandbox=sandbox,
-            options=job.suite,
+            options=environment.suite(job.suite, job.command),
             ledger=ledger,
             most=job.most,
             workers=sandbox.slots,
@@ -248,21 +279,22 @@ async def _repair(job: _Job, show: Show) -> tuple[Repair, Bill]:
             asker=asker,
             journal=run.journal if run is not None else None,
         )
-        found = await repairer.repair(job.snapshot)
-        return found, Bill(
+        found = await repairer.repair(environment.snapshot)
+        bill = Bill(
             models=models,
             tokens_in=ledger.spent.tokens_in,
             tokens_out=ledger.spent.tokens_out,
             cost=cost_of(ledger, tiers) if found.asked is not None else 0.0,
             run=run.id if run is not None and found.asked is not None else "",
         )
+        return found, bill, environment.snapshot
 
 
-def _apply(path: Path, snapshot: Snapshot, found: Repair) -> None:
-    """Writes the patch, unless one of its files was changed in the meantime.
+def _apply(path: Path, snapshot: Snapshot, found: Repair, *, allow_dirty: bool = False) -> None:
+    """Writes the patch, unless one of its files was changed in the meantime or is not committed.
 
     Raises:
-        UsageError: one was.
+        UsageError: one was, or is not.
         OutputError: it can't be written.
     """
     assert found.chosen is not None
@@ -272,6 +304,8 @@ def _apply(path: Path, snapshot: Snapshot, found: Repair) -> None:
         now = file.read_bytes() if file.is_file() else None
         if now != (known.content if known is not None else None):
             raise UsageError(f"{name} was changed while the patch was sought: nothing is written")
+        if not allow_dirty and now is not None and (why := uncommitted(path, name, now)):
+            raise UsageError(f"{why}: nothing is written; commit it, or use --allow-dirty")
     for name, text in texts.items():
         if text is None:
             (path / name).unlink()

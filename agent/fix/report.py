@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
@@ -67,6 +68,8 @@ class FixReport(BaseModel):
         fixed: ids of tests that it turns.
         still_failing: ids of tests that failed before and still do.
         flaky: ids of tests that end now this way, now that way, and are no targets.
+        lacking: ids of tests, and files, that can't be run here, with what they lack.
+        notes: what of the repository was left out or made for the run.
         trust: what the verdict is worth; see docs/repositories.md.
         isolation: the level of isolation of the proof.
         confidence: `plausible`: the suite is all the evidence that there is.
@@ -93,6 +96,8 @@ class FixReport(BaseModel):
     fixed: tuple[str, ...] = ()
     still_failing: tuple[str, ...] = ()
     flaky: tuple[str, ...] = ()
+    lacking: dict[str, str] = {}
+    notes: tuple[str, ...] = ()
     trust: str = "in-process"
     isolation: str = ""
     confidence: str = ""
@@ -111,7 +116,12 @@ class FixReport(BaseModel):
 
 
 def make_report(
-    snapshot: Snapshot, found: Repair, *, named: bool, bill: Bill | None = None
+    snapshot: Snapshot,
+    found: Repair,
+    *,
+    named: bool,
+    bill: Bill | None = None,
+    notes: Sequence[str] = (),
 ) -> FixReport:
     """The report on a repair.
 
@@ -120,6 +130,7 @@ def make_report(
         found: what was tried.
         named: whether the user named the tests to turn.
         bill: of a model, if one might be asked.
+        notes: what of the repository was left out or made for the run.
     """
     bill = bill or Bill()
     status, reason = _status(found, named=named)
@@ -130,6 +141,8 @@ def make_report(
         "reason": reason,
         "still_failing": () if chosen else failing,
         "flaky": found.targets.flaky,
+        "lacking": found.targets.lacking,
+        "notes": tuple(notes),
         "candidates": found.tried,
         "tokens_in": bill.tokens_in,
         "tokens_out": bill.tokens_out,
@@ -192,6 +205,11 @@ def _status(found: Repair, *, named: bool) -> tuple[FixStatus, str]:
             file, error = next(iter(targets.uncollected.items()))
             last = error.strip().splitlines()[-1] if error.strip() else "no reason given"
             return FixStatus.ENVIRONMENT, f"{file} can't be collected: {last}"
+        if targets.lacking:
+            file, what = next(iter(targets.lacking.items()))
+            others = f" (and {len(targets.lacking) - 1} more)" if len(targets.lacking) > 1 else ""
+            hint = "; name it with --requirement" if what.startswith("lacks a dependency") else ""
+            return FixStatus.ENVIRONMENT, f"{file}{others} can't be run here: it {what}{hint}"
         if named:
             return FixStatus.NOT_REPRODUCED, "none of the named tests fails in two runs"
         if targets.flaky:

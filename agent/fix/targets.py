@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict
 
+from agent.fix.environment.lacking import lacking
 from sandbox.base import Sandbox
 from verifiers.repository import Baseline, RepositoryVerifier, Snapshot, SuiteOptions
 
@@ -26,6 +27,8 @@ class Targets(BaseModel):
         passing: ids that passed in both runs.
         flaky: ended one way in one run and another way in the other, or came up only once.
         uncollected: files that could not be collected, with the error.
+        lacking: tests and files that failed for want of something that no patch can bring, with
+            what that is; they are no targets.
         broken: why the suite did not get to its end, or empty.
         seconds: wall time of the slower run, without tests that hang.
         cpu_seconds: cpu time of the run that took more, without tests that hang.
@@ -38,6 +41,7 @@ class Targets(BaseModel):
     passing: tuple[str, ...] = ()
     flaky: tuple[str, ...] = ()
     uncollected: dict[str, str] = {}
+    lacking: dict[str, str] = {}
     broken: str = ""
     seconds: float = 0.0
     cpu_seconds: float = 0.0
@@ -69,12 +73,15 @@ async def find_targets(sandbox: Sandbox, snapshot: Snapshot, options: SuiteOptio
             break
         hanging |= stuck
         hanging |= _alike(hanging, found.not_run)
+    lacks = lacking(snapshot, {**found.failing, **found.uncollected})
+    failing = {**found.failing, **hanging}
     return Targets(
-        failing={**found.failing, **hanging},
+        failing={name: detail for name, detail in failing.items() if name not in lacks},
         hanging=tuple(hanging),
         passing=found.passing,
         flaky=(*found.flaky, *found.changed),
-        uncollected=found.uncollected,
+        uncollected={file: error for file, error in found.uncollected.items() if file not in lacks},
+        lacking=lacks,
         broken=found.broken,
         seconds=found.seconds,
         cpu_seconds=found.cpu_seconds,

@@ -310,6 +310,10 @@ def judge(job: dict[str, Any], sock: socket.socket, keep: Keep = _forget) -> dic
         from . import repository_judge
 
         return repository_judge.judge(job, sock)
+    if job["kind"] == "setup":
+        from . import workshop_judge
+
+        return workshop_judge.judge(job, sock)
     bench = Bench(job, sock)
     report = bench.report
     _prepare(bench, keep)

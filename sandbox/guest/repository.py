@@ -32,6 +32,7 @@ from typing import Any
 from . import kernel, wire
 from .confine import Confinement, Furnishing, adopt_orphans, empty_folder
 from .limits import ended, oom_kills, ran_out_of_cpu, rlimits, whole_seconds
+from .plugins import plugin_arguments
 from .repository_template import Template
 
 TREE, TMP, META = "tree", "tmp", "meta"
@@ -142,7 +143,10 @@ class _Run:
         tree = f"{self._confinement.folder}/{TREE}"
         with contextlib.suppress(OSError):  # what becomes of the process shows anyway
             if order is not None:
+                site = [path for path in libraries if path in self._confinement.read]
+                plugins = plugin_arguments(site, order["arguments"]) if order["installed"] else []
                 settings = {name: order[name] for name in _PASSED_ON} | {
+                    "arguments": [*plugins, *order["arguments"]],
                     "descriptor": records,
                     "tree": tree,
                     "libraries": libraries,

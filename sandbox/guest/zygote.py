@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 _TAIL = 4096
 _GRACE_SECONDS = 2.0
-_HELPED = frozenset({"program", "repository"})
+_FURNISHED = frozenset({"repository", "setup"})
+_HELPED = frozenset({"program", *_FURNISHED})
 """Kinds of job for which a trusted helper starts the confined process, and cleans up after it."""
 
 
@@ -89,7 +90,7 @@ class Zygote:
 
     def _slot(self, job: dict[str, Any]) -> Slot:
         number: int = job["slot"]
-        if job["kind"] != "repository":
+        if job["kind"] not in _FURNISHED:
             return self._slots[number]
         if number not in self._furnished:
             if self._template is None:
@@ -110,11 +111,14 @@ class Zygote:
         runner.serve(sock, told(text), self._confinement, uid, self._base_bytes)
 
     def _run_suite(self, text: bytes, descriptors: list[int], uid: int) -> None:
-        """What the helper of a repository's suite does: it watches the suite from outside."""
-        from . import repository
+        """What the helper of a repository does: it watches its suite or setup from outside."""
+        from . import repository, workshop
 
         assert self._template is not None
         sock, job = socket.socket(fileno=descriptors[0]), told(text)
+        if job["kind"] == "setup":
+            workshop.serve(sock, job, self._confinement, uid, self._base_bytes)
+            return
         repository.serve(sock, job, self._confinement, uid, self._template, self._libraries)
 
     def _on_link(self, message: dict[str, Any], descriptor: int | None) -> None:

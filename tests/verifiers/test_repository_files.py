@@ -17,6 +17,7 @@ from verifiers.repository import (
     Rules,
     Snapshot,
     SnapshotLimits,
+    read_archive,
     take_snapshot,
 )
 from verifiers.repository.baseline import compare
@@ -72,6 +73,67 @@ def test_links_that_lead_out_are_refused(tmp_path: Path, target: str) -> None:
     (top / "link.py").symlink_to(target)
     with pytest.raises(RepositoryError, match=r"link\.py leads out of the repository"):
         take_snapshot(top)
+
+
+def test_what_can_not_be_taken_is_left_out_and_said(tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    top.mkdir()
+    (top / "a.py").write_text("x = 1\n")
+    (top / "loop").symlink_to("loop")
+    (top / "here").symlink_to(".")
+    (top / "out").symlink_to("../elsewhere")
+    (top / "data.bin").touch()
+    os.truncate(top / "data.bin", 17 << 20)
+    (top / os.fsdecode(b"n\xe9.py")).touch()
+    os.mkfifo(top / "pipe")
+    closed = top / "closed"
+    closed.mkdir(mode=0)
+    (top / "secret.py").touch(mode=0)
+    said: list[str] = []
+    try:
+        found = take_snapshot(top, leave_out=said.append)
+    finally:
+        closed.chmod(0o755)
+    assert found.files["a.py"].content == b"x = 1\n"
+    assert found.files["loop"].link == "loop"
+    told = "\n".join(said)
+    assert "the link out leads out" in told
+    assert "the link here leads in a circle" in told
+    assert "data.bin has more than 16 MiB" in told
+    assert "n\\xe9.py" in told
+    assert not {"out", "data.bin", "pipe"} & found.files.keys()
+    if os.geteuid():  # root may read all
+        assert "secret.py can't be read (Permission denied)" in told
+        assert "closed can't be read (Permission denied)" in told
+
+
+def _tar(*entries: tuple[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, link in entries:
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = (tarfile.SYMTYPE, link) if link else (tarfile.REGTYPE, "")
+            archive.addfile(entry, None if link else io.BytesIO(b""))
+    return buffer.getvalue()
+
+
+def test_a_tree_that_a_stranger_has_packed() -> None:
+    found = read_archive(_tar(("./a/b.py", ""), ("c", "a/../a/b.py"), ("x/__pycache__/y", "")))
+    assert set(found.files) == {"a/b.py", "c"}
+    assert found.files["c"].link == "a/../a/b.py"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        _tar(("../a", "")), _tar(("/etc/a", "")), _tar(("a/../../b", "")), _tar(("a", "/etc")),
+        _tar(("a/b", "../../c")), b"nothing" * 200,
+    ],
+    ids=["above", "absolute", "around", "link away", "link above", "no tar"],
+)  # fmt: skip
+def test_a_tree_that_leads_out_is_refused(data: bytes) -> None:
+    with pytest.raises(RepositoryError):
+        read_archive(data)
 
 
 def test_links_inside_stay_links_and_folders_are_not_followed(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from .baseline import Baseline
 from .patch import Patch, Rules
-from .snapshot import File, RepositoryError, Snapshot, SnapshotLimits, take_snapshot
+from .snapshot import File, RepositoryError, Snapshot, SnapshotLimits, read_archive, take_snapshot
 from .verifier import SUITE_LIMITS, RepositoryVerifier, SuiteOptions
 
 __all__ = [
@@ -16,5 +16,6 @@ __all__ = [
     "Snapshot",
     "SnapshotLimits",
     "SuiteOptions",
+    "read_archive",
     "take_snapshot",
 ]

@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 
 from pydantic import BaseModel, ConfigDict
 
+from .selection import Selection
 from .settings import SuiteSettings
 from .snapshot import Snapshot
 
@@ -44,7 +45,12 @@ class Canary(BaseModel):
 
 
 def make_canary(
-    snapshot: Snapshot, settings: SuiteSettings, files: Iterable[str], seed: str
+    snapshot: Snapshot,
+    settings: SuiteSettings,
+    files: Iterable[str],
+    seed: str,
+    *,
+    selected: Selection | None = None,
 ) -> Canary:
     """A test of a random name and place that must fail.
 
@@ -53,23 +59,28 @@ def make_canary(
         settings: how it names tests.
         files: test files beside one of which it is put.
         seed: decides name and place; never told to a candidate.
+        selected: how tests have to look that a run selects.
     """
+    look = selected or Selection()
+    choice = [word for word in _WORDS if not any(one.lower() in word for one in look.others)]
     chance = random.Random(seed)
     beside = PurePosixPath(chance.choice(sorted(files) or [""]))
     folder = beside.parent
     taken = {PurePosixPath(path).name for path in snapshot.files}
     while True:
-        name = _file_name(settings, "_".join(chance.sample(_WORDS, 2)))
+        name = _file_name(settings, "_".join(chance.sample(choice, 2)))
         if name not in taken:
             break
     path = (folder / name).as_posix()
-    function = f"{settings.functions}_{'_'.join(chance.sample(_WORDS, 2))}"
+    function = f"{settings.functions}_{'_'.join([*look.words, *chance.sample(choice, 2)])}"
     numbers = chance.sample(range(100), 4)
     wrong = sorted(numbers)
     wrong[chance.randrange(4)] += 1 + chance.randrange(9)
+    head = "import pytest\n\n\n" if look.marks else ""
+    head += "".join(f"@pytest.mark.{mark}\n" for mark in look.marks)
     text = (
-        f"def {function}():\n"
-        f"    {(word := chance.choice(_WORDS))} = {numbers}\n"
+        f"{head}def {function}():\n"
+        f"    {(word := chance.choice(choice))} = {numbers}\n"
         f"    assert sorted({word}) == {wrong}\n"
     )
     return Canary(path=path, text=text, id=f"{path}::{function}")

@@ -84,9 +84,7 @@ def read_settings(snapshot: Snapshot) -> SuiteSettings:
         RepositoryError: its settings file can't be read.
     """
     file, found = _find(snapshot)
-    raw = found.get("addopts", "")
-    options = [str(part) for part in raw] if isinstance(raw, list) else shlex.split(str(raw))
-    arguments, plugins = _split_options(options)
+    arguments, plugins = split_options(_options(file, found.get("addopts", "")))
     roots = [""]
     if any(path.startswith("src/") and path.endswith(".py") for path in snapshot.files):
         roots.insert(0, "src")
@@ -105,6 +103,15 @@ def read_settings(snapshot: Snapshot) -> SuiteSettings:
     )
 
 
+def _options(file: str, raw: object) -> list[str]:
+    if isinstance(raw, list):
+        return [str(part) for part in raw]
+    try:
+        return shlex.split(str(raw))
+    except ValueError as error:
+        raise RepositoryError(f"{file}: addopts can't be read ({error}): mend it") from None
+
+
 def _find(snapshot: Snapshot) -> tuple[str, Mapping[str, Any]]:
     for name, tables in _FILES:
         text = snapshot.text(name)
@@ -121,12 +128,18 @@ def _find(snapshot: Snapshot) -> tuple[str, Mapping[str, Any]]:
 
 
 def _project(snapshot: Snapshot) -> tuple[str, str]:
-    """What the project calls itself; nothing where that isn't written down plainly."""
+    """What the project calls itself; nothing where that isn't written down plainly.
+
+    A source archive has a `PKG-INFO` that says what a build had made of it.
+    """
+    kept = dict(re.findall(r"^(Name|Version): (.+)$", snapshot.text("PKG-INFO") or "", re.M))
     try:
         project = tomllib.loads(snapshot.text("pyproject.toml") or "").get("project", {})
-        name, version = str(project.get("name", "")), str(project.get("version", "0"))
+        name = str(project.get("name", kept.get("Name", "")))
+        version = str(project.get("version", kept.get("Version", "0")))
     except (tomllib.TOMLDecodeError, AttributeError):
         return "", "0"
+    name, version = name.strip(), version.strip()
     plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name)
     return (name if plain else "", version if re.fullmatch(r"[A-Za-z0-9.+!-]+", version) else "0")
 
@@ -148,8 +161,8 @@ def _words(value: object) -> list[str]:
     return [str(part) for part in value] if isinstance(value, list) else str(value).split()
 
 
-def _split_options(options: list[str]) -> tuple[list[str], list[str]]:
-    """The options to keep, and the plug-ins that are asked for among them."""
+def split_options(options: list[str]) -> tuple[list[str], list[str]]:
+    """Of pytest's options those to keep, and the plug-ins that are asked for among them."""
     kept: list[str] = []
     plugins: list[str] = []
     rest = iter(options)

@@ -23,6 +23,7 @@ from .baseline import Baseline, compare
 from .canary import Canary, make_canary, set_traps
 from .patch import Patch, Rules, check, sources, syntax
 from .results import canary_fault, result, reward
+from .selection import selection
 from .settings import SuiteSettings, read_settings
 from .snapshot import RepositoryError, Snapshot
 
@@ -50,9 +51,11 @@ class SuiteOptions(BaseModel):
 
     Attributes:
         plugins: pytest plug-ins to load, as modules; no other plug-in is.
+        installed: load those as well that the sandbox's requirements announce.
         arguments: pytest's, after the repository's own.
         paths: files and folders to collect from; empty for the repository's choice.
         roots: folders to import from; empty for the top, and `src` where there is one.
+        files: patterns of the names of test files; empty for the repository's own.
         rules: what a candidate may change.
         without: ids of tests that are never run, since the suite does not get past them.
         limits: of a run; the sandbox has to be opened with at least these.
@@ -62,9 +65,11 @@ class SuiteOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     plugins: tuple[str, ...] = ()
+    installed: bool = False
     arguments: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
     rules: Rules = Rules()
     without: tuple[str, ...] = ()
     limits: Limits = SUITE_LIMITS
@@ -90,8 +95,14 @@ class RepositoryVerifier:
         self.sandbox = sandbox
         self.snapshot = snapshot
         self.options = options or SuiteOptions()
-        self.settings: SuiteSettings = read_settings(snapshot)
+        self.settings: SuiteSettings = self._read_settings()
+        self._selected = selection((*self.settings.arguments, *self.options.arguments))
         self._has_room()
+
+    def _read_settings(self) -> SuiteSettings:
+        settings = read_settings(self.snapshot)
+        files = self.options.files
+        return settings.model_copy(update={"files": files}) if files else settings
 
     def _has_room(self) -> None:
         """Sees to it that the tree takes no more than three quarters of the scratch space."""
@@ -242,7 +253,9 @@ class RepositoryVerifier:
 
     def _canary(self, files: Iterable[str]) -> Canary:
         here = [path for path in files if path in self.snapshot.files]
-        return make_canary(self.snapshot, self.settings, here, secrets.token_hex(16))
+        return make_canary(
+            self.snapshot, self.settings, here, secrets.token_hex(16), selected=self._selected
+        )
 
     def _test_files(self) -> list[str]:
         """Files with tests, as far as their names tell, where the suite looks for them."""
@@ -286,6 +299,7 @@ class RepositoryVerifier:
                 only=chosen,
                 without=self.options.without,
                 trace=trace,
+                installed=self.options.installed,
             )
 
         wanted = await anyio.to_thread.run_sync(make_order)
@@ -311,6 +325,7 @@ class RepositoryVerifier:
             "--rootdir", ".",
             "--confcutdir", ".",
             "-o", "addopts=",
+            *(("-o", f"python_files={' '.join(self.options.files)}") if self.options.files else ()),
             *_ARGUMENTS,
             f"--hypothesis-seed={seed}",
             *plugins,

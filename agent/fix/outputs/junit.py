@@ -21,8 +21,8 @@ _BROKEN = frozenset({FixStatus.ENVIRONMENT, FixStatus.BUDGET})
 def render(story: Story) -> bytes:
     """All tests that were looked at: what the patch turns has passed, what it doesn't has failed.
 
-    Flaky ones count as skipped. Where the suite could not be run at all, one test of our own has an
-    error.
+    Flaky ones, and those that can't be run here, count as skipped. Where the suite could not be
+    run at all, one test of our own has an error.
     """
     report = story.report
     suite = Element("testsuite", name=_SUITE, time=f"{report.seconds:.3f}")
@@ -35,6 +35,8 @@ def render(story: Story) -> bytes:
         _failure(_case(suite, name), "failure", story.detail(name) or report.reason)
     for name in report.flaky:
         SubElement(_case(suite, name), "skipped", message="flaky: ends now this way, now that way")
+    for name, what in report.lacking.items():
+        SubElement(_case(suite, name), "skipped", message=line(what))
     if report.status in _BROKEN and not len(suite.findall("testcase")):
         own = SubElement(suite, "testcase", classname="regreen", name="fix", time="0")
         _failure(own, "error", report.reason)

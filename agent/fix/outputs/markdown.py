@@ -121,7 +121,9 @@ def _tried(story: Story) -> list[str]:
     ]
     lines += _listed("Most suspicious functions:", suspects)
     flaky = [[f"- {code(name)}"] for name in report.flaky]
-    return lines + _listed("Tests that are flaky, and were no targets:", flaky)
+    lines += _listed("Tests that are flaky, and were no targets:", flaky)
+    lacking = [[f"- {code(name)} {prose(what)}"] for name, what in report.lacking.items()]
+    return lines + _listed("Tests that can't be run here, and were no targets:", lacking)
 
 
 def _listed(heading: str, entries: list[list[str]]) -> list[str]:

@@ -48,7 +48,7 @@ tests = ["pytz", {include-group = "dev"}]
         }
     )
     assert read_requirements(snapshot) == (
-        "attrs>=20", "chardet", "freezegun", "idna", "pytz", "six ; python_version > '3'",
+        "attrs>=20", "chardet", "freezegun", "idna", "pytz", 'six; python_version > "3"',
     )  # fmt: skip
     assert read_requirements(tree(a="x = 1\n")) == ()
 

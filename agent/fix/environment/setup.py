@@ -1,0 +1,98 @@
+"""A setup command of the user's, run in the sandbox over a copy of the tree, once for each tree."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+
+import anyio
+
+from sandbox.base import Sandbox
+from sandbox.folders import cache_folder
+from sandbox.jobs import Job, Limits, Report
+from sandbox.outcome import Outcome
+from sandbox.suite import setup_order, unpacked
+from verifiers.repository import RepositoryError, Snapshot, SnapshotLimits, read_archive
+
+_SHOWN = 300
+_LIMITS = SnapshotLimits()
+_MOST_BYTES = 2 * (_LIMITS.total_mb << 20)
+"""Of a tar file whose files have `total_mb`: what is between them takes less than they do."""
+
+
+class SetupError(Exception):
+    """The setup command failed. The message is one line."""
+
+
+async def set_up(sandbox: Sandbox, snapshot: Snapshot, command: str, limits: Limits) -> Snapshot:
+    """The tree that a command makes of a repository's.
+
+    It runs in the sandbox, without network, with what the sandbox has for requirements. What came
+    of it is kept in the cache, by tree, command and sandbox.
+
+    Args:
+        sandbox: open.
+        snapshot: the tree that it starts with; only the result is another one.
+        command: for the shell.
+        limits: what it may use.
+
+    Raises:
+        SetupError: it failed, or what it left can't be taken.
+        SandboxError: the sandbox can't be had.
+    """
+    archive = await anyio.to_thread.run_sync(snapshot.archive)
+    kept = _place(archive, command, sandbox.identity)
+    if (text := await anyio.to_thread.run_sync(_read, kept)) is not None:
+        try:
+            return _tree(text)
+        except RepositoryError:
+            pass  # somebody has changed it: made again
+    order = setup_order(archive, command)
+    job = Job(program="", kind="setup", limits=limits, tests=(order,))
+    report = await sandbox.run(job)
+    if report.outcome is not Outcome.PASSED:
+        raise SetupError(f"setup command {command!r}: {_explained(report)}")
+    try:
+        tree = _tree(report.archive)
+    except RepositoryError as error:
+        raise SetupError(f"setup command {command!r}: {error}") from None
+    await anyio.to_thread.run_sync(_keep, kept, report.archive)
+    return tree
+
+
+def _tree(text: str) -> Snapshot:
+    try:
+        return read_archive(unpacked(text, _MOST_BYTES), _LIMITS)
+    except ValueError as error:
+        raise RepositoryError(f"the tree can't be read: {error}") from None
+
+
+def _explained(report: Report) -> str:
+    lines = [line.strip() for line in report.output.splitlines() if line.strip()]
+    said = f": {lines[-1][:_SHOWN]}" if lines else ""
+    return f"{report.detail}{said}"
+
+
+def _place(archive: bytes, command: str, identity: str) -> Path:
+    words = json.dumps([hashlib.sha256(archive).hexdigest(), command, identity])
+    return cache_folder() / "trees" / hashlib.sha256(words.encode()).hexdigest()[:24]
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text("ascii")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _keep(path: Path, text: str) -> None:
+    """Writes it under another name first: half a tree is never found. A full disk is no matter."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix="part-", delete=False) as part:
+            part.write(text.encode("ascii"))
+        Path(part.name).replace(path)
+    except OSError:
+        return
