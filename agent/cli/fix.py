@@ -13,7 +13,7 @@ import typer
 
 from agent.budget import Ledger
 from agent.cli import fix_environment, fix_outputs, interrupt, options
-from agent.cli.exits import Exit, OutputError, UsageError
+from agent.cli.exits import Exit, OutputError, UsageError, known_error
 from agent.cli.flags import SEARCH_FLAGS, with_settings
 from agent.cli.output import clean, emit, emit_json
 from agent.cli.recording import recorded
@@ -166,8 +166,14 @@ def fix(
         )
         try:
             found, bill, snapshot = interrupt.run(lambda: _repair(job, show))
-        except (RequirementError, SetupError) as error:  # of the repository: a result like others
-            result = FixReport(status=FixStatus.ENVIRONMENT, reason=str(error), notes=tuple(notes))
+        except Exception as error:
+            known = known_error(error)
+            if known is None or not isinstance(known[0], (RequirementError, SetupError)):
+                raise
+            # it is the repository's fault, and a result like any other
+            result = FixReport(
+                status=FixStatus.ENVIRONMENT, reason=str(known[0]), notes=tuple(notes)
+            )
             return _end(result, Story(report=result), outputs, as_json=as_json)
     result = make_report(snapshot, found, named=bool(only), bill=bill, notes=notes)
     folder = fix_outputs.folder_in_checkout(path)
