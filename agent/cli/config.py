@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import typer
 
+import agent
 from agent.cli import options
+from agent.cli.exits import OutputError
 from agent.cli.interrupt import ending
+from agent.cli.output import emit
 from agent.settings import load_settings, origins
+from sandbox.folders import cache_folder
+
+_PLUGIN = "pytest_regreen.py"
 
 app = typer.Typer(help="What is set, and by what.", no_args_is_help=True)
 
@@ -46,6 +53,29 @@ def show(as_json: options.AsJson = False) -> int:
 @app.command("pytest")
 @ending
 def pytest_folder() -> int:
-    """Print the folder of the pytest plug-in, for PYTHONPATH: it holds that one module only."""
-    print(Path(__file__).resolve().parent.parent / "standalone")
+    """Print a folder for PYTHONPATH that holds the pytest plug-in, and nothing else."""
+    emit(str(_plugin_folder()))
     return 0
+
+
+def _plugin_folder() -> Path:
+    """The plug-in's folder; where Regreen is installed, its module lies among all others, so a
+    copy of it.
+
+    Raises:
+        OutputError: the copy can't be made.
+    """
+    package = Path(agent.__file__).resolve().parent
+    folder = package / "standalone"
+    if (folder / _PLUGIN).is_file():
+        return folder
+    folder = cache_folder() / "pytest-plugin"
+    try:
+        text = (package.parent / _PLUGIN).read_bytes()
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as made:
+            made.write(text)
+        Path(made.name).replace(folder / _PLUGIN)  # another command may do the same just now
+    except OSError as error:
+        raise OutputError(f"can't write {folder / _PLUGIN}: {error.strerror}") from None
+    return folder

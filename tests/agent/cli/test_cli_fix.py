@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -248,18 +249,24 @@ def test_every_output_of_one_run_in_a_step_of_github_actions(
 
 
 def test_outputs_that_are_asked_for_wrongly_cost_nothing(
-    regreen: Run, shop: Path, tmp_path: Path
+    shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from agent.cli import commands
+    from agent.cli.exits import Exit, known_error
+
     for words, said in (
         (("--write", "pdf=x"), "unknown format 'pdf': known are"),
         (("--write", "junit"), "--write takes FORMAT=FILE (given: 'junit')"),
-        (("--failed-from", tmp_path / "absent"), "can't read"),
+        (("--failed-from", str(tmp_path / "absent")), "can't read"),
     ):
-        ended = regreen("fix", shop, *words)
-        assert ended.code == 2
-        assert said in ended.line
+        with pytest.raises(Exception, match=re.escape(said)) as caught:
+            commands.run(["fix", str(shop), *words])
+        found = known_error(caught.value)
+        assert found is not None
+        assert found[1] is Exit.USAGE
     green = tmp_path / "green.xml"
     green.write_text("<testsuites/>")
-    ended = regreen("fix", shop, "--failed-from", green, "--json")
-    assert (ended.code, ended.rows[0]["status"]) == (5, "not-reproduced")
-    assert ended.rows[0]["reason"] == "green.xml names no failing test"
+    code = commands.run(["fix", str(shop), "--failed-from", str(green), "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert (code, result["status"]) == (5, "not-reproduced")
+    assert result["reason"] == "green.xml names no failing test"

@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from agent.cli import commands
+from agent.cli.exits import OutputError
+
 ROOT = Path(__file__).resolve().parents[3]
 PLUGIN_NAME = "pytest_regreen"
 PLUGIN = ROOT / "agent" / "standalone"
@@ -196,3 +199,21 @@ def test_the_wheel_puts_it_at_the_top_under_its_own_name() -> None:
     assert project["project"]["entry-points"]["pytest11"] == {PLUGIN_NAME: PLUGIN_NAME}
     included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
     assert included[f"agent/standalone/{PLUGIN_NAME}.py"] == f"{PLUGIN_NAME}.py"
+
+
+def test_the_folder_for_pythonpath_holds_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a checkout, and as the wheel lays it out: there the module is among all others."""
+    commands.run(["config", "pytest"])
+    assert capsys.readouterr().out == f"{PLUGIN}\n"
+    monkeypatch.setenv("REGREEN_CACHE_DIR", str(tmp_path / "cache"))
+    site = tmp_path / "site"
+    (site / "agent").mkdir(parents=True)
+    monkeypatch.setattr("agent.__file__", str(site / "agent" / "__init__.py"))
+    with pytest.raises(OutputError, match=PLUGIN_NAME):
+        commands.run(["config", "pytest"])
+    (site / f"{PLUGIN_NAME}.py").write_text("mine = 1\n")
+    commands.run(["config", "pytest"])
+    folder = Path(capsys.readouterr().out.strip())
+    assert [one.name for one in folder.iterdir()] == [f"{PLUGIN_NAME}.py"]
