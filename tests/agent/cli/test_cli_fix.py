@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from agent.fix.outputs import files, markdown
+from agent.fix.outputs.base import Story
+
 Run = Callable[..., Any]
 CART = (
     "def total(prices):\n    result = 0\n    for place in range(1, len(prices)):\n"
@@ -226,7 +229,7 @@ def test_every_output_of_one_run_in_a_step_of_github_actions(
         "fix", inner, "--sandbox", "local", "--failed-from", log,
         "--patch", out / "fix.patch", "--report", out / "report.md", "--junit", out / "junit.xml",
         "--sarif", out / "fix.sarif", "--write", f"result={out}/result.json",
-        "--write", f"commit-message={out}/message",
+        "--write", f"commit-message={out}/message", "--write", f"story={out}/story.json",
         env={
             "GITHUB_ACTIONS": "true",
             "GITHUB_STEP_SUMMARY": str(summary),
@@ -237,6 +240,9 @@ def test_every_output_of_one_run_in_a_step_of_github_actions(
     result = json.loads((out / "result.json").read_text())
     assert result["fixed"] == ["test_cart.py::test_some"]
     assert (out / "fix.patch").read_text() == result["diff"]
+    story = Story.model_validate(json.loads((out / "story.json").read_text()))
+    assert files.patch(story) == (out / "fix.patch").read_bytes()
+    assert markdown.render(story) == (out / "report.md").read_bytes()
     assert (out / "message").read_text().startswith("Fix total in cart.py\n")
     assert 'name="test_some"' in (out / "junit.xml").read_text()
     assert '"uri": "sub/cart.py"' in (out / "fix.sarif").read_text()
