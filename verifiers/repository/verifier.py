@@ -217,6 +217,21 @@ class RepositoryVerifier:
             return await self._try_traps(verdict, tree, tuple(patch), wanted, kept)
         return verdict
 
+    async def report(
+        self, tree: Snapshot, *, files: Sequence[str], changed: Sequence[str] = ()
+    ) -> Report:
+        """What is reported of the tests of some files in a tree; no verdict comes of it.
+
+        Args:
+            tree: the repository, with whatever was put into it.
+            files: to collect tests from, in this order.
+            changed: those of its files that are a candidate's.
+
+        Raises:
+            sandbox.errors.SandboxError: the sandbox can't be had at all.
+        """
+        return await self._run(tree, tuple(changed), self._canary(files), files=files)
+
     async def _try_traps(
         self,
         verdict: Verdict,

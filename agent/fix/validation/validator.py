@@ -1,0 +1,246 @@
+"""Compares the patches that pass a suite, chooses among them, and says how far one is believed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from agent.fix.validation.assessment import Assessment, Decision, Evidence, decide, order
+from agent.fix.validation.behaviour import Difference, compare, difference, telling
+from agent.fix.validation.harness import Call, Harness, Seen
+from agent.fix.validation.inputs import Input, make_inputs
+from agent.fix.validation.neighbours import neighbours, size
+from agent.fix.validation.syntax import find_flags
+from agent.fix.validation.watching import Watched, functions_to_watch
+from sandbox.errors import SandboxError
+from sandbox.jobs import Limits
+from verifiers.repository import Patch, RepositoryError, RepositoryVerifier
+
+NEIGHBOURS = 20
+"""Small edits of the chosen patch that the suite is tried on."""
+_WHOLE_SUITE_SECONDS = 20.0
+"""A suite that takes longer is recorded only in the files in which tests fail."""
+_MOST_INPUTS = 400
+_HARNESS_SECONDS = 120.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Validator:
+    """Looks at the patches of one repository that pass its suite.
+
+    Attributes:
+        verifier: of the repository as it was.
+        limits: of a run in which calls are made; the sandbox has to be opened with these.
+        failing: ids of the tests that the patches turn, with the end of the traceback.
+        hanging: those of them that did not end.
+        passing: ids of the tests that passed before.
+        suite_seconds: that the suite takes.
+        seconds: wall time that may be spent on small edits of the chosen patch.
+        neighbours: how many of them are tried at the most.
+        listener: told what is going on, in a line.
+        evidence: what the last decision rests on, besides its assessment.
+    """
+
+    verifier: RepositoryVerifier
+    limits: Limits
+    failing: Mapping[str, str]
+    hanging: Sequence[str] = ()
+    passing: Sequence[str] = ()
+    suite_seconds: float = 0.0
+    seconds: float = 120.0
+    neighbours: int = NEIGHBOURS
+    listener: Callable[[str], None] = lambda _line: None
+    evidence: Evidence = field(default_factory=Evidence)
+    _inputs: tuple[Input, ...] = ()
+    _old: tuple[Seen, ...] = ()
+    _seen: dict[int, tuple[Seen, ...]] = field(default_factory=dict)
+
+    async def assess(self, patches: Sequence[Patch]) -> tuple[Assessment, ...]:
+        """What is known of each patch, the best first.
+
+        Args:
+            patches: that pass the suite, the most promising first.
+
+        Raises:
+            SandboxError: the sandbox can't be had at all.
+        """
+        harness = self._harness()
+        self.listener("comparing what was before and after")
+        await self._prepare(harness, patches)
+        groups = self._groups(len(patches))
+        found = [
+            Assessment(
+                number=number,
+                size=size(self.verifier.snapshot, patch),
+                flags=find_flags(self.verifier.snapshot, patch, self.failing),
+                behaviour=compare(self._inputs, self._old, self._seen[number])
+                if self._inputs
+                else None,
+                group=groups[number],
+                alike=groups.count(groups[number]),
+            )
+            for number, patch in enumerate(patches)
+        ]
+        return tuple(sorted(found, key=order))
+
+    async def decide(
+        self, chosen: Assessment, patches: Sequence[Patch], *, proven: bool
+    ) -> Decision:
+        """How far the chosen patch is to be believed.
+
+        Args:
+            chosen: of the assessments.
+            patches: those that were assessed, in the same order as then.
+            proven: whether it passed in a fresh sandbox.
+
+        Raises:
+            SandboxError: the sandbox can't be had at all.
+        """
+        evidence = self._against(chosen, len(patches))
+        if (
+            proven
+            and decide(chosen, evidence, proven=proven, tried=False).confidence == "validated"
+        ):
+            evidence = await self.try_neighbours(patches[chosen.number], chosen, evidence)
+        self.evidence = evidence
+        return decide(chosen, evidence, proven=proven)
+
+    def _harness(self) -> Harness:
+        own = self.verifier
+        seconds = min(self.limits.wall_seconds, _HARNESS_SECONDS)
+        limits = self.limits.model_copy(
+            update={"wall_seconds": seconds, "cpu_seconds": max(1, round(seconds))}
+        )
+        options = own.options.model_copy(update={"limits": limits})
+        return Harness(RepositoryVerifier(own.sandbox, own.snapshot, options))
+
+    async def _prepare(self, harness: Harness, patches: Sequence[Patch]) -> None:
+        """Records calls in the old code, makes inputs of them, and runs all versions on those."""
+        watched = functions_to_watch(self.verifier.snapshot, patches, self.verifier.sources)
+        calls = await self._record(harness, watched)
+        self._inputs = self._make(calls, watched)
+        if self._inputs:
+            self._old, *seen = await harness.observe([{}, *patches], self._inputs)
+            self._seen = dict(enumerate(seen))
+
+    async def _record(self, harness: Harness, watched: Sequence[Watched]) -> tuple[Call, ...]:
+        by_path: dict[str, list[str]] = {}
+        for one in watched:
+            by_path.setdefault(one.path, []).append(one.name)
+        tests = [*self.failing]
+        if self.suite_seconds <= _WHOLE_SUITE_SECONDS:
+            tests += self.passing
+        files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
+        if not by_path:
+            return ()
+        return await harness.record(by_path, files, self.failing, self.hanging)
+
+    def _make(self, calls: Sequence[Call], watched: Sequence[Watched]) -> tuple[Input, ...]:
+        """Inputs of the changed functions; of their callers only where those have none."""
+        passing = set(self.passing)
+        found: dict[bool, list[Input]] = {True: [], False: []}
+        for label in dict.fromkeys(call.function for call in calls):
+            name = label.partition(":")[2]
+            of = next((one for one in watched if one.name == name), None)
+            if of is None:
+                continue
+            own = [call for call in calls if call.function == label]
+            found[of.changed] += make_inputs(
+                label,
+                [call.given for call in own if call.test in passing],
+                [call.given for call in own if call.fails],
+                of.node,
+            )
+        chosen = found[True]
+        if not any(one.origin.value == "failing" for one in chosen):
+            chosen = [*found[False], *chosen]
+        return tuple(chosen[:_MOST_INPUTS])
+
+    def _groups(self, count: int) -> list[int]:
+        """For each patch the number of the first one that does the same on all inputs."""
+        forms = [
+            tuple((one.kind, one.digest) for one in self._seen.get(number, ()))
+            for number in range(count)
+        ]
+        return [forms.index(form) for form in forms]
+
+    def _against(self, chosen: Assessment, count: int) -> Evidence:
+        """Other patches that pass the suite and do something else on an input."""
+        rivals = 0
+        shown: list[Difference] = []
+        mine = self._seen.get(chosen.number, ())
+        for number in range(count if mine else 0):
+            places = telling(self._inputs, mine, self._seen[number])
+            if number != chosen.number and places:
+                rivals += 1
+                results = {
+                    "this patch": mine[places[0]],
+                    f"patch {number + 1}": self._seen[number][places[0]],
+                }
+                shown.append(difference(self._inputs[places[0]], results))
+        return Evidence(finalists=count, rivals=rivals, differing=tuple(shown))
+
+    async def try_neighbours(
+        self, patch: Patch, chosen: Assessment, evidence: Evidence
+    ) -> Evidence:
+        """Runs the suite on small edits of a patch that do something else than it does.
+
+        Args:
+            patch: one of those that were assessed.
+            chosen: its assessment.
+            evidence: what is known besides.
+
+        Returns:
+            That, with what came of it.
+        """
+        harness = self._harness()
+        mine = self._seen[chosen.number]
+        shown = list(evidence.differing)
+        others = neighbours(self.verifier.snapshot, patch, count=self.neighbours)
+        self.listener(f"comparing {len(others)} small edits of the patch")
+        observed = await harness.observe(others, self._inputs)
+        places = [telling(self._inputs, mine, seen) for seen in observed]
+        unlike = [number for number, found in enumerate(places) if found]
+        passed = await self.passes([others[number] for number in unlike])
+        for number, survives in zip(unlike, passed, strict=False):
+            if survives:
+                place = places[number][0]
+                seen = {"this patch": mine[place], "a small edit of it": observed[number][place]}
+                shown.append(difference(self._inputs[place], seen))
+        return evidence.model_copy(
+            update={
+                "neighbours": len(passed),
+                "alike": len(others) - len(unlike),
+                "survived": sum(passed),
+                "differing": tuple(shown),
+            }
+        )
+
+    async def passes(self, patches: Sequence[Patch]) -> list[bool]:
+        """Whether each of some patches passes the suite; of fewer, if the time is over."""
+        began = time.monotonic()
+        found: list[bool] = []
+        for patch in patches:
+            if time.monotonic() - began > self.seconds:
+                break
+            self.listener(f"small edit {len(found) + 1} of {len(patches)} of the patch")
+            found.append(await self._passes(patch))
+        return found
+
+    async def _passes(self, patch: Patch) -> bool:
+        files = {name.partition("::")[0] for name in self.failing}
+        beside = [name for name in self.passing if name.partition("::")[0] in files]
+        try:
+            verdict = await self.verifier.verify(
+                patch, fail_to_pass=self.failing, pass_to_pass=beside
+            )
+            if verdict.passed and len(beside) < len(self.passing):
+                verdict = await self.verifier.verify(
+                    patch, fail_to_pass=self.failing, pass_to_pass=self.passing
+                )
+        except RepositoryError:
+            return False
+        if verdict.outcome == "infra":
+            raise SandboxError(f"the sandbox failed three times: {verdict.detail}")
+        return verdict.passed
