@@ -34,6 +34,7 @@ import anyio
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from agent.budget import Budget, Ledger
 from agent.fix.edits import edits
 from agent.fix.suspects import find_suspects
 from agent.fix.targets import find_targets
@@ -230,6 +231,7 @@ class _Bench:
         validator = _Quick(
             verifier=RepositoryVerifier(self._sandbox, self._snapshot, self._options),
             limits=self._limits,
+            ledger=Ledger(Budget()),
             failing=targets.failing,
             hanging=targets.hanging,
             passing=targets.passing,

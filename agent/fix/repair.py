@@ -17,6 +17,8 @@ from agent.fix.relevant import Relevant
 from agent.fix.spectrum import FormulaName
 from agent.fix.suspects import Suspect, find_suspects
 from agent.fix.targets import Targets, find_targets
+from agent.fix.validation.assessment import Decision
+from agent.fix.validation.validator import Validator
 from agent.journal import Journal
 from agent.loop import first_error
 from sandbox.base import Sandbox
@@ -65,9 +67,10 @@ class Repair:
         suspects: functions, most suspicious first.
         tried: patches that were judged.
         best: of those that don't pass, the one with the highest reward, and that.
-        finalists: that pass, in the order of their promise; the chosen one is proven.
+        finalists: that pass, the one that most speaks for first; the chosen one is proven.
         refused: finalists that did not pass in a fresh sandbox, with the reason.
         asked: what a model was asked and answered, if it was.
+        decision: how far the chosen one is to be believed.
         stopped: why it ended early, or empty.
         seconds: wall time.
     """
@@ -79,6 +82,7 @@ class Repair:
     finalists: list[Finalist] = field(default_factory=list)
     refused: list[tuple[Candidate, str]] = field(default_factory=list)
     asked: Asked | None = None
+    decision: Decision = field(default_factory=Decision)
     stopped: str = ""
     seconds: float = 0.0
 
@@ -172,10 +176,10 @@ class _Search:
                 self._snapshot, sources, found.targets, seen, by=self._r.formula
             )
             await self._try_edits()
-            await self._prove()
+            await self._validate()
         if found.chosen is None and not found.stopped and self._r.asker is not None:
             await self._ask(self._r.asker)
-            await self._prove()
+            await self._validate()
 
     async def _try_edits(self) -> None:
         found = self._found
@@ -187,6 +191,33 @@ class _Search:
         except BaseExceptionGroup as errors:
             raise first_error(errors) from None
         found.finalists = [self._passed[number] for number in sorted(self._passed)]
+
+    async def _validate(self) -> None:
+        """Puts the finalists in order, proves the first that holds, and says how far it goes."""
+        found, targets = self._found, self._found.targets
+        if not found.finalists:
+            return
+        validator = Validator(
+            verifier=self._verifier,
+            limits=self._r.options.limits,
+            ledger=self._r.ledger,
+            failing=targets.failing,
+            hanging=targets.hanging,
+            passing=targets.passing,
+            suite_seconds=targets.seconds,
+            listener=self._r.listener,
+        )
+        candidates = [one.candidate for one in found.finalists]
+        patches = [one.texts for one in candidates]
+        assessed = list(await validator.assess(patches, [str(one) for one in candidates]))
+        assessed.sort(key=lambda one: bool(found.finalists[one.number].special))
+        found.finalists = [found.finalists[one.number] for one in assessed]
+        await self._prove()
+        for one, finalist in zip(assessed, found.finalists, strict=True):
+            if finalist is found.chosen:
+                found.decision = await validator.decide(
+                    one, patches, proven=True, doubt=finalist.special
+                )
 
     async def _ask(self, asker: Asker) -> None:
         """Has a model write patches; those that pass are finalists, the best first."""

@@ -11,11 +11,18 @@ from agent.fix.asking import Answers
 from agent.fix.outputs.safe import inert, line
 from agent.fix.repair import Finalist, Repair
 from agent.fix.suspects import Suspect
+from agent.fix.validation.assessment import Confidence
+from agent.fix.validation.behaviour import Difference
 from verifiers.repository import Snapshot
 
 _SUSPECTS = 5
 _NAMED = 20
 _SUBJECT = 72
+_DIFFERING = 5
+_SAID = {
+    Confidence.VALIDATED: "validated by more than the suite.",
+    Confidence.PLAUSIBLE: "plausible: the suite is most of the evidence that there is.",
+}
 
 
 class FixStatus(StrEnum):
@@ -72,8 +79,9 @@ class FixReport(BaseModel):
         notes: what of the repository was left out or made for the run.
         trust: what the verdict is worth; see docs/repositories.md.
         isolation: the level of isolation of the proof.
-        confidence: `plausible`: the suite is all the evidence that there is.
+        confidence: `validated` or `plausible`, empty if there is no patch; see docs/fix.md.
         why: what speaks for and against the patch.
+        differing: calls on which another patch that passes the suite gives something else.
         candidates: patches that were judged.
         tokens_in: of all answers of a model; 0 where none was asked.
         tokens_out: likewise.
@@ -102,6 +110,7 @@ class FixReport(BaseModel):
     isolation: str = ""
     confidence: str = ""
     why: tuple[str, ...] = ()
+    differing: tuple[Difference, ...] = ()
     candidates: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
@@ -164,9 +173,10 @@ def make_report(
             "origin": candidate.origin.value,
             "fixed": failing,
             "isolation": chosen.verdict.isolation,
-            "confidence": "plausible",
-            "why": _why(found, chosen),
-            "message": _message(chosen, failing),
+            "confidence": str(found.decision.confidence),
+            "why": (*_why(found, chosen), *found.decision.why),
+            "differing": found.decision.differing[:_DIFFERING],
+            "message": _message(chosen, failing, found.decision.confidence),
         }
     )
 
@@ -254,12 +264,12 @@ def _why(found: Repair, chosen: Finalist) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _message(chosen: Finalist, failing: tuple[str, ...]) -> str:
+def _message(chosen: Finalist, failing: tuple[str, ...], confidence: Confidence) -> str:
     place = chosen.candidate.place
     named = "\n".join(f"- {inert(line(name))}" for name in failing[:_NAMED])
     subject = line(f"Fix {place.name} in {place.path}", _SUBJECT)
     return (
         f"{inert(subject)}\n\n"
         f"Makes pass:\n{named}\n\n"
-        "Found and proven by Regreen; the suite is all the evidence that there is."
+        f"Found and proven by Regreen; {_SAID[confidence]}"
     )

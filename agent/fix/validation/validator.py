@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from agent.budget import BudgetExhaustedError, Ledger
 from agent.fix.validation.assessment import Assessment, Decision, Evidence, decide, order
 from agent.fix.validation.behaviour import Difference, compare, difference, telling
 from agent.fix.validation.harness import Call, Harness, Seen
@@ -32,6 +33,7 @@ class Validator:
     Attributes:
         verifier: of the repository as it was.
         limits: of a run in which calls are made; the sandbox has to be opened with these.
+        ledger: what is spent and may be.
         failing: ids of the tests that the patches turn, with the end of the traceback.
         hanging: those of them that did not end.
         passing: ids of the tests that passed before.
@@ -44,6 +46,7 @@ class Validator:
 
     verifier: RepositoryVerifier
     limits: Limits
+    ledger: Ledger
     failing: Mapping[str, str]
     hanging: Sequence[str] = ()
     passing: Sequence[str] = ()
@@ -52,22 +55,28 @@ class Validator:
     neighbours: int = NEIGHBOURS
     listener: Callable[[str], None] = lambda _line: None
     evidence: Evidence = field(default_factory=Evidence)
+    _names: Sequence[str] = ()
     _inputs: tuple[Input, ...] = ()
     _old: tuple[Seen, ...] = ()
     _seen: dict[int, tuple[Seen, ...]] = field(default_factory=dict)
 
-    async def assess(self, patches: Sequence[Patch]) -> tuple[Assessment, ...]:
+    async def assess(
+        self, patches: Sequence[Patch], names: Sequence[str] = ()
+    ) -> tuple[Assessment, ...]:
         """What is known of each patch, the best first.
 
         Args:
             patches: that pass the suite, the most promising first.
+            names: of them, for people.
 
         Raises:
             SandboxError: the sandbox can't be had at all.
         """
         harness = self._harness()
+        self._names = names or [f"patch {number + 1}" for number in range(len(patches))]
         self.listener("comparing what was before and after")
         await self._prepare(harness, patches)
+        self.ledger.ran(harness.seconds)
         groups = self._groups(len(patches))
         found = [
             Assessment(
@@ -118,7 +127,7 @@ class Validator:
     async def _prepare(self, harness: Harness, patches: Sequence[Patch]) -> None:
         """Records calls in the old code, makes inputs of them, and runs all versions on those."""
         watched = functions_to_watch(self.verifier.snapshot, patches, self.verifier.sources)
-        calls = await self._record(harness, watched)
+        calls = await self._record(harness, watched) if self._has_time() else ()
         self._inputs = self._make(calls, watched)
         if self._inputs:
             self._old, *seen = await harness.observe([{}, *patches], self._inputs)
@@ -174,10 +183,8 @@ class Validator:
             places = telling(self._inputs, mine, self._seen[number])
             if number != chosen.number and places:
                 rivals += 1
-                results = {
-                    "this patch": mine[places[0]],
-                    f"patch {number + 1}": self._seen[number][places[0]],
-                }
+                theirs = self._seen[number][places[0]]
+                results = {"this patch": mine[places[0]], self._names[number]: theirs}
                 shown.append(difference(self._inputs[places[0]], results))
         return Evidence(finalists=count, rivals=rivals, differing=tuple(shown))
 
@@ -200,6 +207,7 @@ class Validator:
         others = neighbours(self.verifier.snapshot, patch, count=self.neighbours)
         self.listener(f"comparing {len(others)} small edits of the patch")
         observed = await harness.observe(others, self._inputs)
+        self.ledger.ran(harness.seconds)
         places = [telling(self._inputs, mine, seen) for seen in observed]
         unlike = [number for number, found in enumerate(places) if found]
         passed = await self.passes([others[number] for number in unlike])
@@ -222,7 +230,7 @@ class Validator:
         began = time.monotonic()
         found: list[bool] = []
         for patch in patches:
-            if time.monotonic() - began > self.seconds:
+            if time.monotonic() - began > self.seconds or not self._has_time():
                 break
             self.listener(f"small edit {len(found) + 1} of {len(patches)} of the patch")
             found.append(await self._passes(patch))
@@ -243,4 +251,12 @@ class Validator:
             return False
         if verdict.outcome == "infra":
             raise SandboxError(f"the sandbox failed three times: {verdict.detail}")
+        self.ledger.ran(verdict.seconds)
         return verdict.passed
+
+    def _has_time(self) -> bool:
+        try:
+            self.ledger.check_time()
+        except BudgetExhaustedError:
+            return False
+        return True

@@ -93,7 +93,7 @@ def test_a_true_fix_comes_before_a_special_case_always() -> None:
 
 def test_without_evidence_it_is_the_first_and_with_it_the_larger_group() -> None:
     blind = [Assessment(number=number, size=4) for number in range(3)]
-    assert [one.number for one in sorted(reversed(blind), key=order)] == [0, 1, 2]
+    assert [one.number for one in sorted([blind[2], blind[0], blind[1]], key=order)] == [0, 1, 2]
     large = patch(2, 9).model_copy(update={"alike": 2})
     assert sorted([patch(0), patch(1), large], key=order)[0] is large
     assert sorted([patch(0, 8), patch(1, 3)], key=order)[0].number == 1
