@@ -26,7 +26,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,9 @@ from agent.fix.targets import find_targets
 from agent.fix.validation.assessment import Assessment, Confidence, Decision, Evidence, decide
 from agent.fix.validation.harness import Harness, Seen
 from agent.fix.validation.inputs import Input, Origin, make_inputs, to_data, to_value
+from agent.fix.validation.neighbours import neighbours
 from agent.fix.validation.validator import Validator
-from bench.fix_validation_programs import Program, quixbugs
+from bench.fix_validation_programs import Program, humaneval, quixbugs
 from sandbox.base import Sandbox
 from sandbox.registry import SandboxOptions, choose_sandbox
 from verifiers.repository import (
@@ -393,10 +394,33 @@ def _snapshot(program: Program, cases: Sequence[Any]) -> Snapshot:
     return Snapshot(files={path: File(content=text.encode()) for path, text in files.items()})
 
 
+async def with_fault(sandbox: Sandbox, program: Program, seed: int) -> Program | None:
+    """A program with an edit that some cases notice, and others don't; `None` if none is found."""
+    path = f"{program.name}.py"
+    empty = Snapshot(files={path: File()})
+    made = neighbours(empty, {path: program.right}, count=40, seed=seed)
+    limits = SUITE_LIMITS.model_copy(update={"wall_seconds": _SUITE_SECONDS})
+    snapshot = _snapshot(program, program.cases)
+    harness = Harness(RepositoryVerifier(sandbox, snapshot, SuiteOptions(limits=limits)))
+    label = f"{program.name}:{program.name}"
+    inputs = [Input(label, _given(arguments), Origin.PASSING) for arguments, _ in program.cases]
+    truth, *rows = await harness.observe([{}, *made], inputs)
+    if any(one.kind != "value" for one in truth):
+        return None
+    for patch, row in zip(made, rows, strict=True):
+        failing = sum(not _same([a], [b]) for a, b in zip(truth, row, strict=True))
+        if 0 < failing <= len(truth) // 2 and not any(one.kind == "hang" for one in row):
+            return replace(program, buggy=patch[path] or "")
+    return None
+
+
 async def run(given: argparse.Namespace) -> list[Row]:
     """Judges the patches of all programs, in one sandbox."""
     only = {name for name in given.only.split(",") if name}
-    programs = [one for one in quixbugs(given.data) if not only or one.name in only]
+    known = (
+        quixbugs(given.data) if given.data is not None else humaneval()[given.first :: given.step]
+    )
+    programs = [one for one in known if not only or one.name in only]
     limits = SUITE_LIMITS.model_copy(
         update={"wall_seconds": _SUITE_SECONDS, "cpu_seconds": round(_SUITE_SECONDS)}
     )
@@ -405,8 +429,10 @@ async def run(given: argparse.Namespace) -> list[Row]:
     )
     found: list[Row] = []
     async with sandbox:
-        for program in programs:
-            for size in given.sizes.split(","):
+        for whole in programs:
+            faulty = given.data is not None
+            program = whole if faulty else await with_fault(sandbox, whole, given.seed)
+            for size in given.sizes.split(",") if program is not None else ():
                 began = time.monotonic()
                 bench = _Bench(sandbox, program, size, given.seed)
                 await bench.run()
@@ -447,7 +473,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawTextHelpFormatter,
     )
-    parser.add_argument("--data", type=Path, required=True, help="lines of name, buggy and cases")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="lines of name, buggy and cases; else HumanEval's, with faults made",
+    )
+    parser.add_argument("--first", type=int, default=0, help="of HumanEval's programs")
+    parser.add_argument("--step", type=int, default=1, help="from one of them to the next")
     parser.add_argument("--only", default="", metavar="NAMES", help="separated by commas")
     parser.add_argument("--sizes", default="few,half,all", help="how many cases the suite has")
     parser.add_argument("--sandbox", default="auto", help="auto, docker, local")

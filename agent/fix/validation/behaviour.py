@@ -59,6 +59,8 @@ class Behaviour(_Frozen):
         cured: new inputs on which the old code raised or hung and the new one gives a value.
         harmed: new inputs on which the old code gave a value and the new one raises or hangs.
         hangs: inputs on which the new code hangs.
+        boundary: whether the failing tests use nothing but empty values and small numbers, so that
+            a patch for just those may be what is meant.
         examples: inputs on which the two differ, those of tests left out.
         lost: whether nothing is known of much.
     """
@@ -70,6 +72,7 @@ class Behaviour(_Frozen):
     cured: int = 0
     harmed: int = 0
     hangs: int = 0
+    boundary: bool = False
     examples: tuple[Difference, ...] = ()
     lost: bool = False
 
@@ -120,6 +123,7 @@ def compare(inputs: Sequence[Input], old: Sequence[Seen], new: Sequence[Seen]) -
         cured=cured,
         harmed=harmed,
         hangs=hangs,
+        boundary=all(one.small for one in inputs if one.origin is Origin.FAILING),
         examples=tuple(examples),
         lost=lost * 4 > len(inputs),
     )

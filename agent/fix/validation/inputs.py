@@ -64,6 +64,12 @@ class Input:
     origin: Origin
 
     @property
+    def small(self) -> bool:
+        """Whether it is made of empty values, truths and numbers up to one."""
+        arguments, named = _pair(self.given)
+        return all(map(_is_small, (*arguments, *named.values())))
+
+    @property
     def text(self) -> str:
         """As a call, for people."""
         arguments, named = _pair(self.given)
@@ -292,6 +298,14 @@ def to_data(value: Any) -> Any:
     if kind is complex:
         return ["c", to_data(value.real), to_data(value.imag)]
     return value
+
+
+def _is_small(value: Any) -> bool:
+    if isinstance(value, int | float):
+        return abs(value) <= 1
+    if isinstance(value, list | tuple):
+        return len(value) <= 1 and all(map(_is_small, value))
+    return not isinstance(value, Opaque) and not value
 
 
 def _shown(value: Any) -> str:

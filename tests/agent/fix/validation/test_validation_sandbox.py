@@ -1,0 +1,178 @@
+"""Patches of a real repository, compared in a sandbox: what is recorded, chosen and said."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from agent.budget import Budget, Ledger
+from agent.fix.validation.assessment import Confidence
+from agent.fix.validation.flags import Weight
+from agent.fix.validation.harness import Harness
+from agent.fix.validation.inputs import Input, Origin, to_value
+from agent.fix.validation.validator import Validator
+from sandbox.base import Sandbox
+from sandbox.registry import SandboxOptions, choose_sandbox
+from verifiers.repository import SUITE_LIMITS, File, RepositoryVerifier, Snapshot, SuiteOptions
+
+pytestmark = pytest.mark.anyio
+
+LIMITS = SUITE_LIMITS.model_copy(update={"wall_seconds": 60, "cpu_seconds": 60})
+CART = """
+from shop.money import rounded
+
+class Item:
+    def __init__(self, price, count):
+        self.price, self.count = price, count
+
+def total(items):
+    result = 0
+    for place in range(1, len(items)):
+        result += items[place].price * items[place].count
+    return rounded(result)
+
+def steps(number):
+    found = 0
+    while number != 1:
+        number = number // 2
+        found += 1
+    return found
+"""
+TESTS = """
+import pytest
+from shop.cart import Item, steps, total
+
+@pytest.mark.parametrize(("given", "expected"), [
+    ([], 0), ([(0, 1)], 0), ([(0, 3), (2, 3)], 6), ([(0, 0), (1, 1), (2, 2)], 5),
+    ([(7, 2), (1, 1)], 15), ([(3, 1)], 3), ([(0, 1), (2, 2), (0, 9)], 4),
+])
+def test_total(given, expected):
+    assert total([Item(*one) for one in given]) == expected
+
+@pytest.mark.parametrize(("number", "expected"), [(1, 0), (2, 1), (9, 3)])
+def test_steps(number, expected):
+    assert steps(number) == expected
+
+def test_no_steps():
+    assert steps(0) == 0
+"""
+SNAPSHOT = Snapshot(
+    files={
+        "src/shop/__init__.py": File(),
+        "src/shop/cart.py": File(content=CART.encode()),
+        "src/shop/money.py": File(content=b"def rounded(amount):\n    return round(amount, 2)\n"),
+        "tests/test_cart.py": File(content=TESTS.encode()),
+    }
+)
+PATH, TEST = "src/shop/cart.py", "tests/test_cart.py"
+TOTAL = {
+    f"{TEST}::test_total[given{number}-{expected}]": "" for number, expected in ((4, 15), (5, 3))
+}
+PASSING = (
+    *(f"{TEST}::test_total[given{n}-{e}]" for n, e in ((0, 0), (1, 0), (2, 6), (3, 5), (6, 4))),
+    *(f"{TEST}::test_steps[{one}]" for one in ("1-0", "2-1", "9-3")),
+)
+RIGHT = CART.replace("range(1, ", "range(")
+LEARNED = CART.replace(
+    "    result = 0\n",
+    "    result = 0\n    known = {2: 15, 1: 3}\n    if items and items[0].price > 2:\n"
+    "        return known[len(items)]\n",
+)
+LISTED = CART.replace(
+    "    result = 0\n",
+    "    result = 0\n    if [(one.price, one.count) for one in items] == [(7, 2), (1, 1)]:\n"
+    "        return 15\n    if [(one.price, one.count) for one in items] == [(3, 1)]:\n"
+    "        return 3\n",
+)
+ODD = RIGHT.replace("return rounded(result)", "return rounded(abs(result))")
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def sandbox() -> AsyncIterator[Sandbox]:
+    options = SandboxOptions(limits=LIMITS, allow_reduced=True)
+    found, _ = await choose_sandbox("local", options)
+    async with found:
+        yield found
+
+
+def verifier_of(sandbox: Sandbox) -> RepositoryVerifier:
+    return RepositoryVerifier(sandbox, SNAPSHOT, SuiteOptions(limits=LIMITS))
+
+
+async def test_calls_of_tests_are_recorded_those_that_hang_too(sandbox: Sandbox) -> None:
+    hanging = f"{TEST}::test_no_steps"
+    calls = await Harness(verifier_of(sandbox)).record(
+        {PATH: ["total", "steps"]}, [TEST], [*TOTAL, hanging], [hanging]
+    )
+    found = {(one.function, one.test, one.fails, one.end) for one in calls}
+    assert ("shop.cart:steps", hanging, True, ("hang", "TimeUp")) in found
+    assert ("shop.cart:steps", f"{TEST}::test_steps[9-3]", False, ("value", "")) in found
+    assert sum(one.fails for one in calls if one.function == "shop.cart:total") == 2
+    steps = [one for one in calls if one.function == "shop.cart:steps"]
+    assert [to_value(one.given) for one in steps] == [[[n], {}] for n in (1, 2, 9, 0)]
+    [seen] = await Harness(verifier_of(sandbox)).observe(
+        [{PATH: CART.replace("number != 1", "number > 1")}],
+        [Input(one.function, one.given, Origin.PASSING) for one in steps],
+    )
+    assert [one.preview for one in seen] == ["0", "1", "3", "0"]
+
+
+async def test_the_true_fix_is_chosen_and_validated(sandbox: Sandbox) -> None:
+    patches = [{PATH: text} for text in (LEARNED, LISTED, ODD, RIGHT)]
+    validator = Validator(
+        verifier=verifier_of(sandbox),
+        limits=LIMITS,
+        ledger=Ledger(Budget()),
+        failing=TOTAL,
+        passing=PASSING,
+        neighbours=8,
+    )
+    found = await validator.assess(patches)
+    assert {one.number for one in found[:2]} == {2, 3}
+    by_number = {one.number: one for one in found}
+    right = by_number[3].behaviour
+    assert right is not None
+    assert (right.kept.hits, right.turned.hits, right.turned.all) == (0, 2, 2)
+    assert right.kept.all == 5
+    assert right.spread.hits > 10
+    assert by_number[1].has(Weight.CHEAT)
+    assert by_number[1].learned
+    decision = await validator.decide(by_number[3], patches, proven=True)
+    assert decision.confidence is Confidence.PLAUSIBLE  # others do something else
+    assert decision.differing
+    assert any("total([" in one.call for one in decision.differing)
+
+    alone = [{PATH: RIGHT}]
+    [one] = await validator.assess(alone)
+    decision = await validator.decide(one, alone, proven=True)
+    assert decision.confidence is Confidence.VALIDATED, decision.why
+    assert validator.evidence.neighbours >= 5
+
+
+async def test_what_is_not_called_with_values_is_plausible(sandbox: Sandbox) -> None:
+    text = "import io\n\ndef first(file):\n    return file.readline()[1:]\n"
+    tests = (
+        "import io\nfrom mod import first\n\n"
+        "def test_first():\n    assert first(io.StringIO('ab')) == 'ab'\n"
+    )
+    snapshot = Snapshot(
+        files={"mod.py": File(content=text.encode()), "test_mod.py": File(content=tests.encode())}
+    )
+    validator = Validator(
+        verifier=RepositoryVerifier(sandbox, snapshot, SuiteOptions(limits=LIMITS)),
+        limits=LIMITS,
+        ledger=Ledger(Budget()),
+        failing={"test_mod.py::test_first": ""},
+    )
+    patches = [{"mod.py": text.replace("[1:]", "")}]
+    [one] = await validator.assess(patches)
+    assert one.behaviour is None
+    decision = await validator.decide(one, patches, proven=True)
+    assert decision.confidence is Confidence.PLAUSIBLE
+    assert any("could not be called" in line for line in decision.why)
