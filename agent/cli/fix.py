@@ -334,8 +334,8 @@ def _give(result: FixReport) -> None:
     emit(f"{result.status.value}: {clean(result.reason)}")
     for line in result.why:
         emit(f"  {clean(line)}")
-    for one in result.differing:
-        emit(f"  differs: {clean(str(one))}")
+    for other in result.differing:
+        emit(f"  differs: {clean(str(other))}")
     if result.confidence:
         emit(f"  {result.confidence}; trust {result.trust}, {result.isolation}")
     for name in result.still_failing:

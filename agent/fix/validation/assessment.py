@@ -63,22 +63,28 @@ class Assessment(_Frozen):
     def learned(self) -> bool:
         """Whether it changes nothing but what the failing tests ask, as far as one can see."""
         found = self.behaviour
-        return found is not None and found.generated >= _LEAST_INPUTS and not found.spread.hits
+        return found is not None and found.generated >= _LEAST_INPUTS and not found.gained
+
+    @property
+    def dishonest(self) -> bool:
+        """Whether it is for the failing tests' own inputs, or does what no repair needs."""
+        boundary = self.behaviour is not None and self.behaviour.boundary
+        return self.has(Weight.CHEAT) or (self.learned and not boundary)
 
 
 class Evidence(_Frozen):
     """What other patches say of the chosen one.
 
     Attributes:
-        finalists: patches that pass the suite, itself included.
-        rivals: those of them that do something else on an input that no test used.
+        agreeing: other patches that pass the suite and do the same on all inputs.
+        rivals: those that do something else on an input that no test used.
         neighbours: small edits of it that do so, and on which the suite was tried.
         survived: those of them that pass the suite.
         alike: small edits that do the same on all inputs.
         differing: inputs on which another patch that passes the suite does something else.
     """
 
-    finalists: int = 1
+    agreeing: int = 0
     rivals: int = 0
     neighbours: int = 0
     survived: int = 0
@@ -109,14 +115,14 @@ def order(one: Assessment) -> tuple[object, ...]:
     found = one.behaviour or Behaviour()
     return (
         one.has(Weight.CHEAT),
-        one.learned and not found.boundary,
+        one.dishonest,
         found.lost,
         found.kept.hits > 0,
         one.has(Weight.DOUBT),
         found.hangs > 0,
         found.harmed > _HARMED * max(1, found.generated),
         one.learned,
-        found.spread.hits < _LEAST_SPREAD,
+        found.gained < _LEAST_SPREAD,
         -one.alike,
         one.size,
         one.number,
@@ -168,10 +174,10 @@ def _against(one: Assessment, evidence: Evidence, *, proven: bool) -> list[str]:
         )
     if seen.generated < _LEAST_INPUTS:
         found.append(f"only {seen.generated} inputs could be made that no test uses")
-    elif seen.spread.hits < _LEAST_SPREAD:
+    elif seen.gained < _LEAST_SPREAD:
         found.append(
             "it makes a difference on the failing tests' inputs, and on"
-            f" {seen.spread.hits} of {seen.generated} others: a special case"
+            f" {seen.gained} of {seen.generated} others: a special case"
         )
     if seen.hangs:
         found.append(f"it does not end on {seen.hangs} inputs")
@@ -206,8 +212,8 @@ def _support(one: Assessment, evidence: Evidence) -> list[str]:
             f" (near the failing ones {seen.near}, elsewhere {seen.elsewhere};"
             f" {seen.cured} raised or hung before)"
         )
-    if seen is not None and evidence.finalists > 1 and not evidence.rivals:
-        found.append(f"all {evidence.finalists} patches that pass the suite agree on these inputs")
+    if evidence.agreeing:
+        found.append(f"{evidence.agreeing} other patches that pass the suite do the same")
     if evidence.neighbours:
         killed = evidence.neighbours - evidence.survived
         found.append(f"the suite refuses {killed} of {evidence.neighbours} small edits of it")

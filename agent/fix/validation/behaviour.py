@@ -56,6 +56,8 @@ class Behaviour(_Frozen):
         turned: inputs of failing tests on which it changed.
         near: inputs like those of failing tests, likewise.
         elsewhere: inputs like those of passing tests, and others, likewise.
+        gained: new inputs on which it changed as on those of failing tests: to a value, or to an
+            exception.
         cured: new inputs on which the old code raised or hung and the new one gives a value.
         harmed: new inputs on which the old code gave a value and the new one raises or hangs.
         hangs: inputs on which the new code hangs.
@@ -69,6 +71,7 @@ class Behaviour(_Frozen):
     turned: Share = Share()
     near: Share = Share()
     elsewhere: Share = Share()
+    gained: int = 0
     cured: int = 0
     harmed: int = 0
     hangs: int = 0
@@ -96,7 +99,12 @@ def compare(inputs: Sequence[Input], old: Sequence[Seen], new: Sequence[Seen]) -
         new: what the patched code gives.
     """
     counts = {origin: [0, 0] for origin in Origin}
-    cured = harmed = hangs = lost = 0
+    gained = cured = harmed = hangs = lost = 0
+    wanted = {
+        after.kind
+        for given, after in zip(inputs, new, strict=True)
+        if given.origin is Origin.FAILING
+    }
     examples: list[Difference] = []
     for given, before, after in zip(inputs, old, new, strict=True):
         if before.kind in _UNKNOWN:
@@ -109,6 +117,7 @@ def compare(inputs: Sequence[Input], old: Sequence[Seen], new: Sequence[Seen]) -
         counts[given.origin][1] += 1
         hangs += after.kind == "hang"
         if not given.origin.recorded:
+            gained += differs and after.kind in wanted
             cured += before.kind in _BAD and after.kind == "value"
             harmed += before.kind == "value" and after.kind in _BAD
             if differs and len(examples) < _SHOWN:
@@ -120,6 +129,7 @@ def compare(inputs: Sequence[Input], old: Sequence[Seen], new: Sequence[Seen]) -
         turned=shares[Origin.FAILING],
         near=shares[Origin.NEAR],
         elsewhere=Share(hits=around.hits + fresh.hits, all=around.all + fresh.all),
+        gained=gained,
         cured=cured,
         harmed=harmed,
         hangs=hangs,

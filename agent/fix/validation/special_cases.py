@@ -165,7 +165,7 @@ def _worst(found: list[tuple[Weight, str] | None], text: str) -> tuple[Weight, s
 def _form(node: ast.AST) -> str | None:
     """What a literal is, the same for every way to write it; `None` of what is none."""
     try:
-        value = ast.literal_eval(node)  # type: ignore[arg-type]
+        value = ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return None
     return repr(value)

@@ -56,6 +56,7 @@ class Validator:
     listener: Callable[[str], None] = lambda _line: None
     evidence: Evidence = field(default_factory=Evidence)
     _names: Sequence[str] = ()
+    _assessed: tuple[Assessment, ...] = ()
     _inputs: tuple[Input, ...] = ()
     _old: tuple[Seen, ...] = ()
     _seen: dict[int, tuple[Seen, ...]] = field(default_factory=dict)
@@ -91,7 +92,8 @@ class Validator:
             )
             for number, patch in enumerate(patches)
         ]
-        return tuple(sorted(found, key=order))
+        self._assessed = tuple(sorted(found, key=order))
+        return self._assessed
 
     async def decide(
         self, chosen: Assessment, patches: Sequence[Patch], *, proven: bool
@@ -106,7 +108,7 @@ class Validator:
         Raises:
             SandboxError: the sandbox can't be had at all.
         """
-        evidence = self._against(chosen, len(patches))
+        evidence = self._against(chosen)
         if (
             proven
             and decide(chosen, evidence, proven=proven, tried=False).confidence == "validated"
@@ -174,19 +176,24 @@ class Validator:
         ]
         return [forms.index(form) for form in forms]
 
-    def _against(self, chosen: Assessment, count: int) -> Evidence:
-        """Other patches that pass the suite and do something else on an input."""
-        rivals = 0
+    def _against(self, chosen: Assessment) -> Evidence:
+        """Other patches that pass the suite and do something else on an input.
+
+        Those that nobody could mean tell nothing of what is meant.
+        """
+        rivals = agreeing = 0
         shown: list[Difference] = []
         mine = self._seen.get(chosen.number, ())
-        for number in range(count if mine else 0):
-            places = telling(self._inputs, mine, self._seen[number])
-            if number != chosen.number and places:
-                rivals += 1
-                theirs = self._seen[number][places[0]]
-                results = {"this patch": mine[places[0]], self._names[number]: theirs}
-                shown.append(difference(self._inputs[places[0]], results))
-        return Evidence(finalists=count, rivals=rivals, differing=tuple(shown))
+        others = [one for one in self._assessed if one is not chosen and not one.dishonest]
+        for other in others if mine else ():
+            theirs = self._seen[other.number]
+            places = telling(self._inputs, mine, theirs)
+            agreeing += not places
+            rivals += bool(places)
+            for place in places[:1]:
+                results = {"this patch": mine[place], self._names[other.number]: theirs[place]}
+                shown.append(difference(self._inputs[place], results))
+        return Evidence(agreeing=agreeing, rivals=rivals, differing=tuple(shown))
 
     async def try_neighbours(
         self, patch: Patch, chosen: Assessment, evidence: Evidence

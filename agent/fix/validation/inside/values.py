@@ -24,7 +24,7 @@ _DIGITS = 12
 _LARGE = 1 << 53
 _TEXTS = (decimal.Decimal, fractions.Fraction, pathlib.PurePosixPath, pathlib.PosixPath)
 _TIMES = (datetime.date, datetime.datetime, datetime.time)
-_SORTS = {
+_SORTS: dict[str, Any] = {
     f"{kind.__module__}.{kind.__qualname__}": kind
     for kind in (collections.Counter, collections.OrderedDict, collections.deque, *_TEXTS, *_TIMES)
 }
@@ -187,18 +187,23 @@ def _sort_of(name: str, given: Any, met: list[Any]) -> Any:
         return kind([decode(one, met) for one in given])
     if name.startswith("collections."):
         return kind({decode(key, met): decode(item, met) for key, item in given})
-    return kind.fromisoformat(given) if kind in _TIMES else kind(given)  # type: ignore[attr-defined]
+    return kind.fromisoformat(given) if kind in _TIMES else kind(given)
 
 
 def _is_plain(kind: type) -> bool:
     """Whether an object is nothing but its attributes, as classes written in Python mostly are."""
     own = [one for one in kind.__mro__ if one is not object]
     return (
-        kind.__new__ is object.__new__
+        _makes_plainly(kind)
         and not issubclass(kind, BaseException)
         and all(one.__flags__ & (1 << 9) for one in own)  # made by a class statement
         and kind.__setattr__ is object.__setattr__
-    ) or (hasattr(kind, "__dataclass_fields__") and kind.__new__ is object.__new__)
+    ) or (hasattr(kind, "__dataclass_fields__") and _makes_plainly(kind))
+
+
+def _makes_plainly(kind: Any) -> bool:
+    plain: Any = object
+    return kind.__new__ is plain.__new__
 
 
 def _slots(kind: type) -> list[str]:

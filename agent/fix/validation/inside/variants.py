@@ -137,4 +137,5 @@ def _serve(texts: dict[str, Any]) -> None:
             return compile(text, self.path, "exec", dont_inherit=True)
         return load(self, name)
 
-    SourceFileLoader.get_code = get_code  # type: ignore[method-assign]
+    loader: Any = SourceFileLoader
+    loader.get_code = get_code

@@ -17,6 +17,7 @@ GOOD = Behaviour(
     turned=Share(hits=2, all=2),
     near=Share(hits=30, all=40),
     elsewhere=Share(hits=10, all=60),
+    gained=40,
     cured=5,
 )
 STRONG = Evidence(neighbours=15, survived=0, alike=5)
@@ -34,7 +35,8 @@ def patch(
 
 
 LEARNED: dict[str, Any] = {
-    "near": Share(hits=0, all=40), "elsewhere": Share(hits=0, all=60), "cured": 0
+    "near": Share(hits=0, all=40), "elsewhere": Share(hits=0, all=60), "cured": 0,
+    "gained": 0,
 }  # fmt: skip
 
 
@@ -62,7 +64,7 @@ def test_what_speaks_for_it_and_nothing_against_it_is_validated() -> None:
         (patch(**LEARNED), STRONG, True, "a special case"),
         (patch(hangs=3), STRONG, True, "does not end on 3"),
         (patch(harmed=60), STRONG, True, "raises or hangs on 60"),
-        (patch(), STRONG.model_copy(update={"finalists": 2, "rivals": 1}), True, "something else"),
+        (patch(), STRONG.model_copy(update={"rivals": 1}), True, "something else"),
         (patch(), Evidence(), True, "only 0 small edits"),
         (patch(), Evidence(neighbours=15, survived=9), True, "9 of 15 small edits"),
     ],
@@ -81,6 +83,7 @@ def test_a_true_fix_comes_before_a_special_case_always() -> None:
         9,
         400,
         near=Share(hits=3, all=40),
+        gained=3,
         kept=Share(hits=2, all=10),
         hangs=1,
         harmed=90,
@@ -123,6 +126,7 @@ def test_differences_by_where_they_are() -> None:
     assert (found.kept, found.turned) == (Share(hits=0, all=1), Share(hits=1, all=1))
     assert (found.near, found.elsewhere) == (Share(hits=2, all=2), Share(hits=1, all=2))
     assert (found.cured, found.harmed, found.hangs, found.lost) == (1, 2, 1, False)
+    assert found.gained == 1
     assert str(found.examples[0]) == "f(2): before: raises E: no; after: c"
     assert compare(given, old, [LOST] * 7).lost
 

@@ -31,6 +31,7 @@ class Node:
 
 class Slotted:
     __slots__ = ("x",)
+    x: list[int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Colour(enum.Enum):
 
 Pair = collections.namedtuple("Pair", "one two")
 
-BUILTIN = [
+BUILTIN: list[Any] = [
     None, True, 0, -(10**30), 2.5, math.inf, "x", "\ud800", b"\xff", 1j, [1, (2, [])], {1, 2},
     frozenset({(1, 2)}), {(1, "a"): {"b": None}}, [[]], (),
 ]  # fmt: skip
@@ -112,7 +113,7 @@ def test_results_are_compared_by_what_tests_compare() -> None:
 def test_pieces_and_what_is_none() -> None:
     assert unpacked(packed({"a": [1, "ü"]})) == {"a": [1, "ü"]}
     assert not set(packed(list(range(3000)))) & set("[]\n /")
-    for text in ("", "###", packed(1)[:-2]):
+    for text in ("", "###", packed(1)[:2]):
         with pytest.raises(ValueError, match=r"."):
             unpacked(text)
     with pytest.raises(ValueError, match="large"):
@@ -185,7 +186,7 @@ class Shop:
 
 
 def fact(number: int) -> int:
-    return number * SPACE["fact"](number - 1) if number > 1 else 1  # type: ignore[no-any-return]
+    return number * SPACE["fact"](number - 1) if number > 1 else 1
 
 
 SPACE: dict[str, Any] = {}
@@ -200,7 +201,7 @@ def test_calls_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTEST_CURRENT_TEST", "t.py::test_a (call)")
     assert SPACE["fact"](4) == 24
     assert SPACE["fact"](4) == 24
-    assert shop().buy("tea") == "TEA"  # type: ignore[attr-defined]
+    assert shop().buy("tea") == "TEA"
     monkeypatch.setenv("PYTEST_CURRENT_TEST", "t.py::test_b (call)")
     with pytest.raises(ValueError, match="no"):
         SPACE["raise_it"]("no")
