@@ -210,7 +210,8 @@ class _Search:
         candidates = [one.candidate for one in found.finalists]
         patches = [one.texts for one in candidates]
         assessed = list(await validator.assess(patches, [str(one) for one in candidates]))
-        assessed.sort(key=lambda one: bool(found.finalists[one.number].special))
+        special = [bool(one.special) for one in found.finalists]
+        assessed.sort(key=lambda one: (one.dishonest, special[one.number]))
         found.finalists = [found.finalists[one.number] for one in assessed]
         await self._prove()
         for one, finalist in zip(assessed, found.finalists, strict=True):

@@ -82,6 +82,7 @@ class Evidence(_Frozen):
         survived: those of them that pass the suite.
         alike: small edits that do the same on all inputs.
         differing: inputs on which another patch that passes the suite does something else.
+        doubt: what else speaks against it, or nothing.
     """
 
     agreeing: int = 0
@@ -90,6 +91,7 @@ class Evidence(_Frozen):
     survived: int = 0
     alike: int = 0
     differing: tuple[Difference, ...] = ()
+    doubt: str = ""
 
 
 class Decision(_Frozen):
@@ -154,6 +156,7 @@ def _against(one: Assessment, evidence: Evidence, *, proven: bool) -> list[str]:
     if not proven:
         found.append("it was not run again in a fresh sandbox")
     found += [f"it {flag}" for flag in one.flags if flag.weight is not Weight.NOTE]
+    found += [evidence.doubt] if evidence.doubt else []
     seen = one.behaviour
     if seen is None:
         return [

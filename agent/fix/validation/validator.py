@@ -7,7 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from agent.budget import BudgetExhaustedError, Ledger
-from agent.fix.validation.assessment import Assessment, Decision, Evidence, decide, order
+from agent.fix.validation.assessment import (
+    Assessment,
+    Confidence,
+    Decision,
+    Evidence,
+    decide,
+    order,
+)
 from agent.fix.validation.behaviour import Difference, compare, difference, telling
 from agent.fix.validation.harness import Call, Harness, Seen
 from agent.fix.validation.inputs import Input, make_inputs
@@ -96,7 +103,7 @@ class Validator:
         return self._assessed
 
     async def decide(
-        self, chosen: Assessment, patches: Sequence[Patch], *, proven: bool
+        self, chosen: Assessment, patches: Sequence[Patch], *, proven: bool, doubt: str = ""
     ) -> Decision:
         """How far the chosen patch is to be believed.
 
@@ -104,15 +111,14 @@ class Validator:
             chosen: of the assessments.
             patches: those that were assessed, in the same order as then.
             proven: whether it passed in a fresh sandbox.
+            doubt: what else speaks against it, or nothing.
 
         Raises:
             SandboxError: the sandbox can't be had at all.
         """
-        evidence = self._against(chosen)
-        if (
-            proven
-            and decide(chosen, evidence, proven=proven, tried=False).confidence == "validated"
-        ):
+        evidence = self._against(chosen).model_copy(update={"doubt": doubt})
+        before = decide(chosen, evidence, proven=proven, tried=False)
+        if before.confidence is Confidence.VALIDATED:
             evidence = await self.try_neighbours(patches[chosen.number], chosen, evidence)
         self.evidence = evidence
         return decide(chosen, evidence, proven=proven)

@@ -65,6 +65,7 @@ def test_what_speaks_for_it_and_nothing_against_it_is_validated() -> None:
         (patch(hangs=3), STRONG, True, "does not end on 3"),
         (patch(harmed=60), STRONG, True, "raises or hangs on 60"),
         (patch(), STRONG.model_copy(update={"rivals": 1}), True, "something else"),
+        (patch(), STRONG.model_copy(update={"doubt": "looks odd"}), True, "looks odd"),
         (patch(), Evidence(), True, "only 0 small edits"),
         (patch(), Evidence(neighbours=15, survived=9), True, "9 of 15 small edits"),
     ],
