@@ -218,19 +218,19 @@ class RepositoryVerifier:
         return verdict
 
     async def report(
-        self, tree: Snapshot, *, files: Sequence[str], changed: Sequence[str] = ()
+        self, tree: Snapshot, *, files: Sequence[str], only: Sequence[str] = ()
     ) -> Report:
         """What is reported of the tests of some files in a tree; no verdict comes of it.
 
         Args:
             tree: the repository, with whatever was put into it.
             files: to collect tests from, in this order.
-            changed: those of its files that are a candidate's.
+            only: ids of the tests in them that are run; empty for all.
 
         Raises:
             sandbox.errors.SandboxError: the sandbox can't be had at all.
         """
-        return await self._run(tree, tuple(changed), self._canary(files), files=files)
+        return await self._run(tree, (), self._canary(files), files=files, only=only)
 
     async def _try_traps(
         self,

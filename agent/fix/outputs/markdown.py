@@ -95,6 +95,7 @@ def _proof(story: Story) -> list[str]:
     if not report.diff:
         return []
     lines, _ = some([[f"- {prose(line)}"] for line in report.why], _PROOF_CHARS)
+    lines += [f"- differs: {code(str(one))}" for one in report.differing]
     lines.append(
         f"- confidence: **{prose(report.confidence, 40)}**, trust: **{prose(report.trust, 40)}**,"
         f" isolation: {code(report.isolation, 100)}"

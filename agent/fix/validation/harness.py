@@ -85,7 +85,7 @@ class Harness:
     async def record(
         self,
         watched: Mapping[str, Sequence[str]],
-        files: Sequence[str],
+        tests: Sequence[str],
         failing: Iterable[str],
         hanging: Iterable[str],
     ) -> tuple[Call, ...]:
@@ -93,7 +93,7 @@ class Harness:
 
         Args:
             watched: paths of sources, each with qualified names of functions.
-            files: with the tests.
+            tests: ids of those that are run.
             failing: ids of the tests that have to be turned.
             hanging: ids of those among them that don't end.
         """
@@ -109,7 +109,10 @@ class Harness:
             call = f"__import__({name!r}).watch(globals(), {list(names)!r})"
             texts[path] = f"{self._snapshot.text(path)}\n{call}\n"
         test = self._test_file(name, _PIECES, "piece(number)")
-        pieces = await self._run(self._snapshot.changed({**texts, **test}), [*files, *test])
+        files = dict.fromkeys(one.partition("::")[0] for one in tests)
+        tree = self._snapshot.changed({**texts, **test})
+        own = [name for path in test for name in _own(path, self._function)]
+        pieces = await self._run(tree, [*files, *test], only=[*tests, *own])
         return _calls("".join(pieces.get(number, "") for number in range(_PIECES)))
 
     async def observe(
@@ -152,20 +155,31 @@ class Harness:
         root = (verifier.options.roots or verifier.settings.roots)[0].strip("/")
         return f"{root}/{name}.py" if root else f"{name}.py"
 
+    @property
+    def _function(self) -> str:
+        return f"{self._verifier.settings.functions}_calls"
+
     def _test_file(self, name: str, count: int, expression: str) -> dict[str, str | None]:
         text = (
             f"import pytest\n\nimport {name}\n\n\n"
             f"@pytest.mark.parametrize('number', range({count}))\n"
-            f"def {self._verifier.settings.functions}_calls(number):\n"
+            f"def {self._function}(number):\n"
             f"    pytest.fail('[[' + {name}.{expression} + ']]', pytrace=False)\n"
         )
         return {f"test{name}.py": text}
 
-    async def _run(self, tree: Snapshot, files: Sequence[str]) -> dict[int, str]:
+    async def _run(
+        self, tree: Snapshot, files: Sequence[str], only: Sequence[str] = ()
+    ) -> dict[int, str]:
         """The messages of our own tests by their numbers."""
-        report = await self._verifier.report(tree, files=files)
+        report = await self._verifier.report(tree, files=files, only=only)
         self.seconds += report.wall_seconds
         return _messages(report, files[-1])
+
+
+def _own(file: str, function: str) -> list[str]:
+    """Ids of our own tests that hand out a recording."""
+    return [f"{file}::{function}[{number}]" for number in range(_PIECES)]
 
 
 def _messages(report: Report, file: str) -> dict[int, str]:

@@ -148,10 +148,9 @@ class Validator:
         tests = [*self.failing]
         if self.suite_seconds <= _WHOLE_SUITE_SECONDS:
             tests += self.passing
-        files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
         if not by_path:
             return ()
-        return await harness.record(by_path, files, self.failing, self.hanging)
+        return await harness.record(by_path, tests, self.failing, self.hanging)
 
     def _make(self, calls: Sequence[Call], watched: Sequence[Watched]) -> tuple[Input, ...]:
         """Inputs of the changed functions; of their callers only where those have none."""
