@@ -1,4 +1,4 @@
-"""Which passing tests a patch is run by first: those that come to the functions that it changes.
+"""Which tests a patch is run by first: failing ones, and what comes to the functions it changes.
 
 By a traced run where there was one, else those in the files of the failing tests. Test selection by
 what is executed is as old as Rothermel and Harrold, "A Safe, Efficient Regression Test Selection
@@ -16,7 +16,7 @@ from agent.fix.targets import Targets
 from verifiers.repository import Snapshot
 
 _MOST = 60
-"""Passing tests that are run first; what more come to a function tell of it what these tell."""
+"""Tests of either kind that are run first; what more come to a function tell what these tell."""
 
 
 class Relevant:
@@ -27,11 +27,16 @@ class Relevant:
         sources: files that a patch may change.
         targets: its failing and passing tests.
         coverage: what each executes; empty where that is not known.
+
+    Attributes:
+        failing: ids of failing tests that come first; of very many, evenly spread ones.
     """
 
     def __init__(
         self, snapshot: Snapshot, sources: tuple[str, ...], targets: Targets, coverage: Coverage
     ) -> None:
+        failing = tuple(targets.failing)
+        self.failing = failing[:: -(-len(failing) // _MOST)] if failing else ()
         self._snapshot, self._targets, self._coverage = snapshot, targets, coverage
         self._functions = Functions(snapshot, sources) if coverage.passing else None
         files = {name.partition("::")[0] for name in targets.failing}

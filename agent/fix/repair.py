@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import anyio
@@ -306,21 +306,24 @@ class _Search:
     async def _suite(self, candidate: Candidate) -> Verdict:
         """The tests that come to what is changed; then, if it turns the targets, all of them."""
         targets = self._found.targets
-        near = self._relevant.tests(candidate.texts)
-        verdict = await self._run(candidate, near)
+        failing, near = self._relevant.failing, self._relevant.tests(candidate.texts)
+        verdict = await self._run(candidate, failing, near)
         # where only others fail: without those before them in their files they may
-        if len(near) < len(targets.passing) and targets.failing.keys() <= _passed(verdict):
-            verdict = await self._run(candidate, targets.passing)
+        turned = _passed(verdict).issuperset(failing)
+        if turned and len(failing) + len(near) < len(targets.failing) + len(targets.passing):
+            verdict = await self._run(candidate, targets.failing, targets.passing)
         return verdict
 
     async def _run(
-        self, candidate: Candidate, passing: Sequence[str], *, fresh: bool = False
+        self,
+        candidate: Candidate,
+        failing: Iterable[str],
+        passing: Iterable[str],
+        *,
+        fresh: bool = False,
     ) -> Verdict:
         verdict = await self._verifier.verify(
-            candidate.texts,
-            fail_to_pass=self._found.targets.failing,
-            pass_to_pass=passing,
-            fresh=fresh,
+            candidate.texts, fail_to_pass=failing, pass_to_pass=passing, fresh=fresh
         )
         if verdict.outcome is Outcome.INFRA:
             raise SandboxError(f"the sandbox failed three times: {verdict.detail}")
@@ -337,7 +340,10 @@ class _Search:
             runs = _FLAKY_PROOFS if found.targets.flaky else 1
             for number in range(runs):
                 self._r.listener(f"proof {number + 1} of {runs} in a fresh sandbox")
-                verdict = await self._run(finalist.candidate, found.targets.passing, fresh=True)
+                targets = found.targets
+                verdict = await self._run(
+                    finalist.candidate, targets.failing, targets.passing, fresh=True
+                )
                 if not verdict.passed:
                     found.refused.append((finalist.candidate, verdict.detail))
                     break

@@ -29,13 +29,14 @@ _REPLACED_BY_PYTEST = frozenset({"_getini_unknown_type", "makedir"})
 def machinery() -> Callable[[], str]:
     """Notes what pytest and its like consist of; the function that comes back says what changed."""
     noted: list[tuple[Any, str, Any]] = []
-    functions: list[types.FunctionType] = []
+    functions: dict[int, types.FunctionType] = {}
+    classes: set[int] = set()
 
     def note(holder: Any, name: str, value: Any) -> None:
         noted.append((holder, name, value))
         plain = value.__func__ if isinstance(value, (staticmethod, classmethod)) else value
         if isinstance(plain, types.FunctionType):
-            functions.append(plain)
+            functions[id(plain)] = plain  # once, however many modules have it
 
     for module_name, module in list(sys.modules.items()):
         if module_name.partition(".")[0] not in _WATCHED or module is None:
@@ -43,7 +44,8 @@ def machinery() -> Callable[[], str]:
         for name, value in list(vars(module).items()):
             if isinstance(value, type):
                 note(vars(module), name, value)
-                if value.__module__.partition(".")[0] in _WATCHED:
+                if id(value) not in classes and value.__module__.partition(".")[0] in _WATCHED:
+                    classes.add(id(value))
                     for inner, part in list(vars(value).items()):
                         if inner in _REPLACED_BY_PYTEST:
                             continue
@@ -54,20 +56,21 @@ def machinery() -> Callable[[], str]:
     for name in _BUILTINS:
         note(vars(builtins), name, getattr(builtins, name))
     holders, names, values = zip(*noted, strict=True)
-    own = tuple(function.__code__ for function in functions)
+    known = tuple(functions.values())
+    own = tuple(function.__code__ for function in known)
     same, get, code_of, every = operator.is_, operator.getitem, operator.attrgetter("__code__"), all
 
     def changed() -> str:
         # loops in C: this is done twice for every test
         with contextlib.suppress(Exception):
             if every(map(same, map(get, holders, names), values)) and every(
-                map(same, map(code_of, functions), own)
+                map(same, map(code_of, known), own)
             ):
                 return ""
         for holder, name, value in noted:
             if holder.get(name) is not value:
                 return f"{name} was replaced"
-        for function, code in zip(functions, own, strict=True):
+        for function, code in zip(known, own, strict=True):
             if function.__code__ is not code:
                 return f"the code of {function.__name__} was replaced"
         return "the machinery was changed"

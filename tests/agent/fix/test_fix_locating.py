@@ -158,6 +158,10 @@ def test_tests_that_come_to_what_is_changed_are_run_first() -> None:
     ]  # fmt: skip
     # what runs at an import is everybody's
     assert relevant.tests({"shop.py": SHOP.replace("RATE = 2", "RATE = 1")}) == [SMALL, NONE, APART]
+    assert relevant.failing == (LARGE,)
+    many = TARGETS.model_copy(update={"failing": {f"t.py::t[{n}]": "" for n in range(150)}})
+    first = Relevant(SNAPSHOT, ("shop.py",), many, TRACED).failing
+    assert (len(first), first[1]) == (50, "t.py::t[3]")
     blind = Relevant(SNAPSHOT, ("shop.py",), TARGETS, Coverage())
     assert blind.tests({"shop.py": SHOP.replace("price - 1", "price")}) == [SMALL, NONE, APART]
 
