@@ -165,6 +165,8 @@ def _row(name: str, repair: Repair, seconds: float) -> Row:
     if chosen is None:
         note = repair.targets.broken or repair.stopped
         note = note or ("nothing fails" if not repair.targets.failing else "")
+        if repair.refused:
+            note = note or f"not proven: {repair.refused[0][1]}"
         if repair.best is not None:
             candidate, reward = repair.best
             note = note or f"best {reward:.2f}: {candidate.kind}, line {candidate.place.line}"
