@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import shutil
 import subprocess
@@ -128,3 +130,69 @@ def test_the_script_of_the_action_calls_the_command(tmp_path: Path, words: list[
     assert tests == [f"--test={one}" for one in ["a::b c", *"\n".join(words).split()]]
     assert seen == ["REGREEN_MAX_COST", "REGREEN_SANDBOX"]
     assert not (tmp_path / "pwned").exists()
+
+
+def stand_in(folder: Path) -> None:
+    """A command in place of the installed one, which prints its words as JSON."""
+    command = folder / "regreen" / "bin" / "regreen"
+    command.parent.mkdir(parents=True)
+    command.write_text(f"#!{sys.executable}\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\n")
+    command.chmod(0o755)
+
+
+@pytest.mark.parametrize("name", ["check", "propose"])
+def test_the_other_scripts_pass_on_what_they_are_given(tmp_path: Path, name: str) -> None:
+    stand_in(tmp_path)
+    (step,) = (step for step in steps(ACTION) if step.get("id") == name)
+    given = {key: f"$(touch pwned) {key}" for key in step["env"]}
+    done = subprocess.run(
+        ["bash", "-c", step["run"]],
+        env={**given, "PATH": "/usr/bin:/bin", "RUNNER_TEMP": str(tmp_path)},
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    words = json.loads(done.stdout)
+    assert words[:2] == ["github", name]
+    told = {word.partition("=")[2] for word in words[2:]}
+    assert told == {value for key, value in given.items() if key != "GITHUB_TOKEN"}
+    assert not (tmp_path / "pwned").exists()
+
+
+def git(folder: Path, *words: str) -> str:
+    return subprocess.run(
+        ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com", *words],
+        cwd=folder, check=True, capture_output=True, text=True,
+    ).stdout.strip()  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["cart.py", ".gitlab-ci.py", "setup.cfg"])
+def test_the_script_of_gitlab_pushes_a_branch_of_sources(tmp_path: Path, path: str) -> None:
+    """Run as it stands, with a bare repository on disk in place of GitLab."""
+    origin, clone = tmp_path / "shop.git", tmp_path / "clone"
+    git(tmp_path, "init", "-q", "--bare", str(origin))
+    git(origin, "config", "receive.advertisePushOptions", "true")
+    git(tmp_path, "init", "-q", str(clone))
+    (clone / path).write_text("a\n")
+    git(clone, "add", ".")
+    git(clone, "commit", "-qm", "first")
+    out = clone / "regreen"
+    out.mkdir()
+    diff = f"--- a/{path}\n+++ b/{path}\n@@ -1 +1 @@\n-a\n+b\n"
+    (out / "fix.patch").write_text(diff)
+    (out / "message").write_text("Fix total\n")
+    (out / "result.json").write_text(json.dumps({"fixed": ["b", "a"]}))
+    script = "\n".join(load(GITLAB)["regreen:propose"]["script"])
+    done = subprocess.run(
+        ["sh", "-e", "-c", script],
+        env={
+            "PATH": "/usr/local/bin:/usr/bin:/bin", "CI_PROJECT_URL": str(tmp_path / "shop"),
+            "CI_COMMIT_BRANCH": "$(touch pwned)", "CI_COMMIT_REF_SLUG": "main",
+            "REGREEN_PUSH_TOKEN": "secret",
+        },
+        cwd=clone, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode == 0) == (path == "cart.py"), done.stdout + done.stderr
+    branches = git(origin, "for-each-ref", "--format=%(refname:short)")
+    name = hashlib.sha256(b"a\0b").hexdigest()[:16]
+    assert branches == (f"regreen/{name}" if path == "cart.py" else "")
+    assert "secret" not in done.stdout + done.stderr
+    assert not (clone / "pwned").exists()

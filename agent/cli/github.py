@@ -56,6 +56,9 @@ def check_limits(
     max_month_cost: Annotated[
         float, typer.Option(min=0, help="Dollars of the repository in a month.")
     ] = 20.0,
+    max_run_cost: Annotated[
+        float, typer.Option(min=0.0001, help="Dollars of one repair, if the month has them left.")
+    ] = 2.0,
     repository: RepositoryName = None,
     author: Author = "",
     as_json: options.AsJson = False,
@@ -69,13 +72,13 @@ def check_limits(
             branch=branch,
             pull_request=pull_request,
             actor=actor,
-            limits=Limits(attempts=max_attempts, month_cost=max_month_cost),
+            limits=Limits(attempts=max_attempts, month_cost=max_month_cost, run_cost=max_run_cost),
             now=datetime.now(UTC),
         )
     _put_outputs(
         {
             "allowed": "true" if decision.allowed else "false",
-            "remaining": f"{decision.remaining:.4f}",
+            "allowance": f"{decision.allowance:.4f}",
             "branch": decision.branch,
             "commit": decision.commit,
         }

@@ -17,12 +17,14 @@ class Limits(BaseModel):
     Attributes:
         attempts: repairs of one branch.
         month_cost: dollars of the whole repository.
+        run_cost: dollars of one repair: one that breaks off counts with all of it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     attempts: int = Field(default=5, ge=0)
     month_cost: float = Field(default=20.0, ge=0)
+    run_cost: float = Field(default=2.0, gt=0)
 
 
 class Decision(BaseModel):
@@ -33,7 +35,7 @@ class Decision(BaseModel):
         reason: in a line.
         attempts: of the branch, so far.
         spent: dollars, so far.
-        remaining: dollars that the next repair may cost.
+        allowance: dollars that the next repair may cost.
         branch: whose tests are to be mended.
         commit: its head, if a pull request was asked about; else empty.
     """
@@ -44,7 +46,7 @@ class Decision(BaseModel):
     reason: str
     attempts: int = 0
     spent: float = 0.0
-    remaining: float = 0.0
+    allowance: float = 0.0
     branch: str = ""
     commit: str = ""
 
@@ -71,7 +73,7 @@ def decide(attempts: Sequence[Attempt], *, branch: str, limits: Limits) -> Decis
         reason=reason or f"attempt {tried + 1} of {limits.attempts} this month",
         attempts=tried,
         spent=spent,
-        remaining=remaining,
+        allowance=min(limits.run_cost, remaining),
         branch=branch,
     )
 

@@ -270,9 +270,11 @@ def test_outputs_that_are_asked_for_wrongly_cost_nothing(
         found = known_error(caught.value)
         assert found is not None
         assert found[1] is Exit.USAGE
-    green = tmp_path / "green.xml"
+    green = tmp_path / "##[error].xml"  # in a step of GitHub's, a command anywhere in a line
     green.write_text("<testsuites/>")
     code = commands.run(["fix", str(shop), "--failed-from", str(green), "--json"])
-    result = json.loads(capsys.readouterr().out)
+    out = capsys.readouterr().out
+    assert "##[" not in out
+    result = json.loads(out)
     assert (code, result["status"]) == (5, "not-reproduced")
-    assert result["reason"] == "green.xml names no failing test"
+    assert result["reason"] == "##[error].xml names no failing test"

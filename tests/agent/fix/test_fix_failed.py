@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.fix.failed import FailedTestsError, read_failed
 
@@ -106,3 +110,14 @@ def test_what_is_neither(tmp_path: Path, content: bytes, said: str) -> None:
     assert "\n" not in str(caught.value)
     with pytest.raises(FailedTestsError, match="can't read"):
         read_failed(tmp_path / "absent", PATHS)
+
+
+@given(st.one_of(st.binary(), st.text("<FAILED a.py:[]- \n/'\"=>?x&;!").map(str.encode)))
+def test_whatever_a_file_holds_it_is_read_or_refused(content: bytes) -> None:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        found: tuple[str, ...] = ()
+        with suppress(FailedTestsError):
+            found = read_failed(Path(file.name), PATHS)
+        assert all(found)

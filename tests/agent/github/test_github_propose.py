@@ -254,7 +254,7 @@ def test_the_commands(
     assert code == 1
     assert out.startswith("not allowed: 1 repairs of this branch")
     lines = outputs.read_text().splitlines()
-    assert lines[:4] == ["allowed=true", "remaining=3.0000", "branch=main", "commit="]
+    assert lines[:4] == ["allowed=true", "allowance=2.0000", "branch=main", "commit="]
     assert lines[4:6] == ["state=opened", "number=2"]
 
     events.write_text("{}")

@@ -17,6 +17,7 @@ from agent.github.repository import Repository
 from agent.github.signature import branch_name, signature
 
 NOW = datetime.now(UTC)
+LIMITS = Limits(attempts=2, month_cost=1.0, run_cost=0.8)
 
 
 def attempt(**more: Any) -> Attempt:
@@ -25,7 +26,7 @@ def attempt(**more: Any) -> Attempt:
 
 def asked(repository: Repository, **more: Any) -> Decision:
     words: dict[str, Any] = {"branch": "main", "pull_request": None, "actor": "", "now": NOW}
-    return check(repository, **{**words, "limits": Limits(attempts=2, month_cost=1.0), **more})
+    return check(repository, **{**words, "limits": LIMITS, **more})
 
 
 def test_attempts_and_money_are_counted_by_our_own_notes_of_this_month(
@@ -33,7 +34,7 @@ def test_attempts_and_money_are_counted_by_our_own_notes_of_this_month(
 ) -> None:
     repository = Repository(api, "octo/shop")
     first = asked(repository)
-    assert (first.allowed, first.remaining) == (True, 1.0)
+    assert (first.allowed, first.allowance) == (True, 0.8)
     repository.note(attempt(cost=0.25), "one")
     repository.note(attempt(branch="other", cost=0.5), "two")
     assert len(github.issues) == 1
@@ -43,13 +44,13 @@ def test_attempts_and_money_are_counted_by_our_own_notes_of_this_month(
     known.append({**known[0], "user": {"login": "stranger"}})
     known.append({**known[0], "body": "quoted:\n" + known[0]["body"]})
     second = asked(repository)
-    assert (second.allowed, second.attempts, second.spent) == (True, 1, 0.75)
+    assert (second.allowed, second.attempts, second.allowance) == (True, 1, 0.25)
     repository.note(attempt(cost=0.1), "three")
     third = asked(repository)
     assert (third.allowed, third.reason[:10]) == (False, "2 repairs ")
     repository.note(attempt(branch="other", cost=0.4), "four")
     fourth = asked(repository, branch="new")
-    assert (fourth.allowed, fourth.remaining) == (False, 0.0)
+    assert (fourth.allowed, fourth.allowance) == (False, 0.0)
     assert fourth.reason == "$1.25 were spent this month; $1.00 may be"
 
 
