@@ -8,6 +8,7 @@ from agent.fix.outputs.base import Story
 from agent.fix.report import FixReport, FixStatus
 from agent.fix.suspects import Suspect
 from agent.fix.targets import Targets
+from agent.fix.validation.behaviour import Difference
 
 DIFF = """\
 --- a/shop/cart.py
@@ -74,6 +75,10 @@ def hostile() -> Story:
         confidence=HOSTILE,
         trust=HOSTILE,
         why=(HOSTILE,) * 40,
+        lacking=dict.fromkeys(names, HOSTILE),
+        notes=(HOSTILE,) * 40,
+        differing=(Difference(call=HOSTILE, results=((HOSTILE, HOSTILE),)),) * 40,
+        models=(HOSTILE,) * 9,
         suspects=tuple(suspect(HOSTILE, HOSTILE) for _ in range(5)),
         message=HOSTILE,
     )

@@ -161,6 +161,25 @@ def test_code_can_not_be_left(text: str) -> None:
     assert [block.content.strip("\n") for block in blocks] == [plain(text).strip("\n")]
 
 
+def test_a_report_that_is_too_long_says_so(hostile: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    diff = "".join(
+        f"--- a/x.py\n+++ b/x.py\n@@ -{n},1 +{n},1 @@\n-a\n+{'b' * 90}\n" for n in range(999)
+    )
+    signs = "&<>@#`*" * 90
+    report = hostile.report.model_copy(
+        update={"diff": diff, "files": (signs,) * 99, "why": (signs,) * 99, "models": (signs,) * 9}
+    )
+    long = hostile.model_copy(update={"report": report})
+    text = write("markdown", long)
+    assert len(text) < markdown.MOST_CHARS
+    assert "The rest of the patch is too long for this page." in text
+    assert "### What was tried" in text
+    monkeypatch.setattr(markdown, "MOST_CHARS", 20_000)
+    text = write("markdown", long)
+    assert len(text) < 20_000
+    assert text.endswith("The rest of the report is too long for this page.\n")
+
+
 def test_a_commit_message_does_nothing(text: str) -> None:
     message = inert(plain(text))
     for active in ("@octo", "#1", "GH-2", "://", "[skip ci]", "***NO_CI***", "##[", "deadbeef1"):
