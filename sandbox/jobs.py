@@ -56,8 +56,8 @@ class Job(_Frozen):
         prelude: the prompt's source; names that tests use besides the entry point come from it.
         entry_point: the function or class that the tests call.
         kind: what the program is; for a class, objects may stay on the candidate's side. A
-            `repository` has no program; its one test is a `sandbox.suite.order`. Nor has a
-            `setup`; its one test is a `sandbox.suite.setup_order`.
+            `repository`, a `files` and a `setup` have no program; their one test is an order of
+            `sandbox.suite`.
         module: module name under which tests import it.
         language: of the program.
         limits: see `Limits`.
@@ -74,7 +74,7 @@ class Job(_Frozen):
     tests: tuple[dict[str, Any], ...]
     prelude: str = ""
     entry_point: str = ""
-    kind: Literal["function", "class", "program", "repository", "setup"] = "function"
+    kind: Literal["function", "class", "program", "repository", "files", "setup"] = "function"
     module: str = "solution"
     language: str = "python"
     limits: Limits = Limits()

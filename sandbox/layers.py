@@ -139,9 +139,11 @@ def _unpack(wheel: Path, folder: Path) -> None:
             copy.parent.mkdir(parents=True, exist_ok=True)
             with archive.open(entry) as source, copy.open("wb") as target:
                 shutil.copyfileobj(source, target)
+            if entry.external_attr >> 16 & 0o100:  # a program, such as a runtime in a wheel
+                copy.chmod(0o755)
 
 
 def _open_to_all(folder: Path) -> None:
     """Readable by the user ids that programs run under, whatever the umask was."""
     for path in (folder, *folder.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)
+        path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)

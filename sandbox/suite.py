@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -141,3 +141,39 @@ def unpacked(text: str, limit: int) -> bytes:
     if inflater.unconsumed_tail or not inflater.eof:
         raise ValueError(f"it has more than {limit} bytes")
     return data
+
+
+def files_order(
+    archive: bytes,
+    *,
+    program: str,
+    wheel: str,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    meta: Mapping[str, str],
+    files: Sequence[str],
+    settings: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """The one test of a job of kind `files`, which runs a process for each test file.
+
+    Args:
+        archive: a tar file of the tree.
+        program: name of what runs a file, as it lies in a folder of the system's.
+        wheel: where it lies in a wheel among the requirements, which goes first; empty for nowhere.
+        arguments: of it, before the file; `{meta}` stands for the folder that has `meta`.
+        environment: of its process.
+        meta: texts of files of ours that it loads, by their names.
+        files: of the tree, to run.
+        settings: what the process of a file finds on its standard input, by the file.
+    """
+    return {
+        "kind": "files",
+        "archive": packed(archive),
+        "program": program,
+        "wheel": wheel,
+        "arguments": list(arguments),
+        "environment": dict(environment),
+        "meta": dict(meta),
+        "files": list(files),
+        "settings": {file: dict(found) for file, found in settings.items()},
+    }

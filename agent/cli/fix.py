@@ -19,10 +19,12 @@ from agent.cli.output import clean, emit, emit_json
 from agent.cli.recording import recorded
 from agent.cli.show import Show
 from agent.fix.environment.assemble import Environment, open_sandbox, read_environment
+from agent.fix.environment.needs import Need
 from agent.fix.environment.setup import SetupError, set_up
 from agent.fix.environment.test_command import TestCommand, read_test_command
 from agent.fix.environment.worktree import uncommitted
 from agent.fix.failed import read_failed
+from agent.fix.languages import language_of
 from agent.fix.model.addresses import check_addresses
 from agent.fix.model.prompts import prompts_digest
 from agent.fix.model.search import ModelSearch
@@ -35,8 +37,8 @@ from agent.run import Run
 from agent.settings import Settings
 from agent.tiers import Tier, cost_of, open_tiers
 from sandbox.errors import RequirementError
-from sandbox.registry import SandboxOptions
-from verifiers.repository import SUITE_LIMITS, Snapshot, SuiteOptions, take_snapshot
+from sandbox.registry import SandboxOptions, choose_name
+from verifiers.repository import SUITE_LIMITS, Snapshot, SuiteOptions, runner_of, take_snapshot
 
 _CODES = {
     FixStatus.FIXED: Exit.VERIFIED,
@@ -104,6 +106,13 @@ def fix(
     suite_seconds: Annotated[
         float, typer.Option(min=1, help="Longest time for one run of the suite.")
     ] = 300.0,
+    runner: Annotated[
+        str,
+        typer.Option(
+            help="What runs the tests, pytest or node; by default what PATH is for.",
+            metavar="NAME",
+        ),
+    ] = "",
     requirement: fix_environment.Requirement = None,
     setup_cmd: fix_environment.SetupCommand = None,
     test_cmd: fix_environment.TestCommand = None,
@@ -132,15 +141,19 @@ def fix(
     )
     notes: list[str] = []
     pristine = take_snapshot(path, leave_out=lambda why: notes.append(f"left out: {why}"))
+    chosen = runner_of(pristine, runner)
     environment = read_environment(
-        pristine, path, requirements=requirement or (), building=setup_cmd is not None
+        language_of(chosen).with_packages(path, pristine),
+        path,
+        requirements=requirement or (),
+        building=setup_cmd is not None,
     )
     notes += environment.notes
     command = read_test_command(test_cmd, pristine) if test_cmd else None
     limits = SUITE_LIMITS.model_copy(
         update={"wall_seconds": suite_seconds, "cpu_seconds": max(1, round(suite_seconds))}
     )
-    suite = SuiteOptions(limits=limits, seed=settings.seed)
+    suite = SuiteOptions(runner=chosen, limits=limits, seed=settings.seed)
     only = tuple(test or ())
     if failed_from is not None:
         only += read_failed(failed_from, pristine.files)
@@ -228,6 +241,19 @@ def _digest(snapshot: Snapshot) -> str:
     return hashlib.sha256(snapshot.archive()).hexdigest()[:16]
 
 
+async def _runtime(job: _Job) -> tuple[Need, ...]:
+    """What the sandbox needs besides, to run tests of the repository's language at all."""
+    language = language_of(job.suite.runner)
+    named = {need.name for need in job.environment.needs}
+    name, _ = await choose_name(job.settings.sandbox)
+    has_programs = name == "local" or job.settings.image is not None
+    return tuple(
+        need
+        for need in language.runtime(job.environment.snapshot, has_programs)
+        if need.name not in named
+    )
+
+
 async def _repair(job: _Job, show: Show) -> tuple[Repair, Bill, Snapshot]:
     """The repair, what it cost, and the tree that was repaired."""
     settings, run = job.settings, job.run
@@ -245,13 +271,14 @@ async def _repair(job: _Job, show: Show) -> tuple[Repair, Bill, Snapshot]:
         show.say(line)
 
     show.step("starting the sandbox")
+    needs = (*job.environment.needs, *await _runtime(job))
     async with AsyncExitStack() as stack:
         tiers: Sequence[Tier] = ()
         if run is not None:
             opened = open_tiers(settings, progress=show.downloaded)
             tiers = await stack.enter_async_context(opened)
         sandbox, why = await stack.enter_async_context(
-            open_sandbox(settings.sandbox, machine, job.environment.needs, say=left_out)
+            open_sandbox(settings.sandbox, machine, needs, say=left_out)
         )
         asker = None
         models = tuple(tier.model.name for tier in tiers)

@@ -12,10 +12,10 @@ from agent.budget import BudgetExhaustedError, Ledger
 from agent.fix.asking import Asked, Asker, Situation
 from agent.fix.candidate import Candidate, Identity
 from agent.fix.coverage import Coverage, trace
-from agent.fix.edits import edits
+from agent.fix.languages import language_of
 from agent.fix.relevant import Relevant
 from agent.fix.spectrum import FormulaName
-from agent.fix.suspects import Suspect, find_suspects
+from agent.fix.suspects import Suspect
 from agent.fix.targets import Targets, find_targets
 from agent.fix.validation.assessment import Decision
 from agent.fix.validation.validator import Validator
@@ -25,7 +25,7 @@ from sandbox.base import Sandbox
 from sandbox.errors import SandboxError
 from sandbox.jobs import Limits
 from sandbox.outcome import Outcome
-from verifiers.repository import RepositoryVerifier, Snapshot, SuiteOptions
+from verifiers.repository import RepositoryVerifier, Snapshot, SuiteOptions, runner_of
 from verifiers.verdict import Verdict
 
 _SLOWER = 4.0
@@ -160,6 +160,7 @@ class _Search:
         )
         self._verifier = RepositoryVerifier(repairer.sandbox, snapshot, self._options)
         self._relevant = Relevant(snapshot, self._verifier.sources, targets, Coverage())
+        self._language = language_of(runner_of(snapshot, self._options.runner))
         self._left: Iterator[tuple[int, Candidate]] = iter(())
         self._passed: dict[int, Finalist] = {}
         self._last = repairer.most
@@ -169,12 +170,14 @@ class _Search:
     async def run(self) -> None:
         """Tries edits, and proves what passes."""
         found, sources = self._found, self._verifier.sources
-        self._r.listener("running the suite once more, to see what each test executes")
-        seen = await trace(self._r.sandbox, self._snapshot, self._r.options, found.targets)
+        seen = Coverage()
+        if self._language.is_traced:
+            self._r.listener("running the suite once more, to see what each test executes")
+            seen = await trace(self._r.sandbox, self._snapshot, self._r.options, found.targets)
         self._relevant = Relevant(self._snapshot, sources, found.targets, seen)
         if not self._tried_before():
-            found.suspects = find_suspects(
-                self._snapshot, sources, found.targets, seen, by=self._r.formula
+            found.suspects = self._language.suspects(
+                self._snapshot, sources, found.targets, seen, self._r.formula
             )
             await self._try_edits()
             await self._validate()
@@ -184,7 +187,8 @@ class _Search:
 
     async def _try_edits(self) -> None:
         found = self._found
-        self._left = enumerate(edits(self._snapshot, found.suspects, found.targets.failing))
+        made = self._language.edits(self._snapshot, found.suspects, found.targets.failing)
+        self._left = enumerate(made)
         try:
             async with anyio.create_task_group() as group:
                 for _ in range(self._r.workers):

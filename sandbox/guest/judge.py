@@ -314,6 +314,10 @@ def judge(job: dict[str, Any], sock: socket.socket, keep: Keep = _forget) -> dic
         from . import workshop_judge
 
         return workshop_judge.judge(job, sock)
+    if job["kind"] == "files":
+        from . import repository_files_judge
+
+        return repository_files_judge.judge(job, sock)
     bench = Bench(job, sock)
     report = bench.report
     _prepare(bench, keep)

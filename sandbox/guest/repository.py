@@ -163,10 +163,15 @@ class _Run:
         parts = _frame(0)
         self._hash_seed = parts["hash_seed"]
         os.umask(0o022)
-        tree, tmp = f"{folder}/{TREE}", f"{folder}/{TMP}"
+        tree = f"{folder}/{TREE}"
         os.mkdir(tree)
         _unpack(zlib.decompress(base64.b64decode(parts["archive"])), tree)
         _write_metadata(f"{folder}/{META}", parts["name"], parts["version"])
+        self._seal(folder, uid)
+
+    def _seal(self, folder: str, uid: int) -> None:
+        """Makes the one folder that the child may write to, and keeps it from the tree."""
+        tree, tmp = f"{folder}/{TREE}", f"{folder}/{TMP}"
         if self._confinement.identity == "uids":
             os.setegid(uid)
             os.seteuid(uid)

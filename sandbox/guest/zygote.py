@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _TAIL = 4096
 _GRACE_SECONDS = 2.0
-_FURNISHED = frozenset({"repository", "setup"})
+_FURNISHED = frozenset({"repository", "setup", "files"})
 _HELPED = frozenset({"program", *_FURNISHED})
 """Kinds of job for which a trusted helper starts the confined process, and cleans up after it."""
 
@@ -70,7 +70,7 @@ class Zygote:
         )
         self._count = slots
         self._slots: list[Slot] = []
-        self._furnished: dict[int, Slot] = {}
+        self._furnished: dict[tuple[str, int], Slot] = {}
         """Those whose runs find something in their folder, made when they are first wanted."""
         self._base_bytes = address_space()
 
@@ -92,16 +92,18 @@ class Zygote:
         number: int = job["slot"]
         if job["kind"] not in _FURNISHED:
             return self._slots[number]
-        if number not in self._furnished:
-            if self._template is None:
+        kind = "files" if job["kind"] == "files" else "repository"
+        if (kind, number) not in self._furnished:
+            helper = self._run_files if kind == "files" else self._run_suite
+            if kind != "files" and self._template is None:
                 # on no server that runs programs alone: all of it would be in each of their forks
                 from .repository_template import Template
 
                 self._template = Template(self._libraries, self._confinement.read, self._hash_seed)
-            self._furnished[number] = Slot(
-                self.loop, self._confinement, number, _answer, self._run_suite, furnished=True
+            self._furnished[kind, number] = Slot(
+                self.loop, self._confinement, number, _answer, helper, furnished=True
             )
-        return self._furnished[number]
+        return self._furnished[kind, number]
 
     def _run_program(self, text: bytes, descriptors: list[int], uid: int) -> None:
         """What the helper of a program on standard input does: it runs one case after the other."""
@@ -120,6 +122,13 @@ class Zygote:
             workshop.serve(sock, job, self._confinement, uid, self._base_bytes)
             return
         repository.serve(sock, job, self._confinement, uid, self._template, self._libraries)
+
+    def _run_files(self, text: bytes, descriptors: list[int], uid: int) -> None:
+        """The same for a suite with a process for each test file."""
+        from . import repository_files
+
+        sock, job = socket.socket(fileno=descriptors[0]), told(text)
+        repository_files.serve(sock, job, self._confinement, uid)
 
     def _on_link(self, message: dict[str, Any], descriptor: int | None) -> None:
         if "start" in message and descriptor is not None:

@@ -76,7 +76,7 @@ class Bench:
 
         async def call() -> Report:
             own = self.verifier
-            return await own._run(own.snapshot, (), own._canary(()), vary=vary)
+            return await own._run(own.snapshot, (), own._canaries(own.snapshot, ()), vary=vary)
 
         report = self._portal.call(call)
         assert report.suite is not None

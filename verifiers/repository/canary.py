@@ -19,13 +19,13 @@ from .selection import Selection
 from .settings import SuiteSettings
 from .snapshot import Snapshot
 
-_WORDS = (
+WORDS = (
     "order", "value", "empty", "parse", "merge", "index", "limit", "width", "state", "cache",
     "token", "group", "batch", "range", "field", "match", "input", "block", "event", "frame",
     "chain", "table", "count", "query", "label", "scope", "shape", "level", "queue", "reset",
 )  # fmt: skip
 
-_MOST_TRAPS = 5
+MOST_TRAPS = 5
 
 
 class Canary(BaseModel):
@@ -62,7 +62,7 @@ def make_canary(
         selected: how tests have to look that a run selects.
     """
     look = selected or Selection()
-    choice = [word for word in _WORDS if not any(one.lower() in word for one in look.others)]
+    choice = [word for word in WORDS if not any(one.lower() in word for one in look.others)]
     chance = random.Random(seed)
     beside = PurePosixPath(chance.choice(sorted(files) or [""]))
     folder = beside.parent
@@ -113,7 +113,7 @@ def set_traps(
         functions.setdefault(name.partition("[")[0], []).append(name)
     left = sorted(functions)
     chance.shuffle(left)
-    wanted = min(max(1, len(left) // 2), _MOST_TRAPS)
+    wanted = min(max(1, len(left) // 2), MOST_TRAPS)
     texts: dict[str, str] = {}
     trapped: list[str] = []
     for function in left:

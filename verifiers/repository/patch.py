@@ -35,8 +35,8 @@ _LIBRARIES = _MACHINERY | {
 class Rules(BaseModel):
     """What a candidate may change. A path has to be allowed and not be forbidden.
 
-    Whatever is set here, tests, `conftest.py`, configuration, CI, lock files, hidden files, setup
-    files, pytest plug-ins and start-up modules of Python stay as they are.
+    Whatever is set here, what is no source of the runner's language, tests, configuration, CI, lock
+    files, hidden files, setup files, plug-ins and start-up modules stay as they are.
 
     Attributes:
         allow: patterns of paths that may change; `*` also stands for `/`.
@@ -47,7 +47,7 @@ class Rules(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    allow: tuple[str, ...] = ("*.py",)
+    allow: tuple[str, ...] = ("*",)
     forbid: tuple[str, ...] = ()
     files: int = 50
     file_bytes: int = 1 << 20
@@ -56,12 +56,8 @@ class Rules(BaseModel):
         """Why a path may not change, in a line; empty if it may."""
         pure = PurePosixPath(path)
         folders, name = pure.parts[:-1], pure.name
-        if not path or pure.as_posix() != path or pure.is_absolute() or ".." in pure.parts:
-            return f"{path!r} is no plain path in the repository"
-        if any(ord(sign) < 32 or sign == "\\" for sign in path):
-            return f"{path!r} has a sign in it that no path should have"
-        if any(part.startswith(".") for part in pure.parts):
-            return f"{path} is hidden"
+        if fault := path_fault(path):
+            return fault
         if not name.endswith(".py"):
             return f"{path} is no Python source"
         if name in _SETUP_NAMES:
@@ -72,11 +68,39 @@ class Rules(BaseModel):
             return f"{path} belongs to the tests"
         if _CI_FOLDERS & set(folders[:1]):
             return f"{path} belongs to the project's tools"
+        return self.excludes(path)
+
+    def excludes(self, path: str) -> str:
+        """Why these rules alone keep a path from changing; empty if they don't."""
         if not any(fnmatch(path, glob) for glob in self.allow):
             return f"{path} is not among the sources ({', '.join(self.allow)})"
         if any(fnmatch(path, glob) for glob in self.forbid):
             return f"{path} is forbidden"
         return ""
+
+
+def path_fault(path: str) -> str:
+    """Why no patch of whatever language may change a path; empty if it depends."""
+    pure = PurePosixPath(path)
+    if not path or pure.as_posix() != path or pure.is_absolute() or ".." in pure.parts:
+        return f"{path!r} is no plain path in the repository"
+    if any(ord(sign) < 32 or sign == "\\" for sign in path):
+        return f"{path!r} has a sign in it that no path should have"
+    if any(part.startswith(".") for part in pure.parts):
+        return f"{path} is hidden"
+    return ""
+
+
+def place_fault(path: str, snapshot: Snapshot) -> str:
+    """Why a patch can't put a file where it wants to; empty if it can."""
+    if path in snapshot.files and snapshot.files[path].link:
+        return f"{path} is a link"
+    for parent in PurePosixPath(path).parents:
+        if parent.as_posix() in snapshot.files:
+            return f"{parent} is no folder"
+    if any(other.startswith(f"{path}/") for other in snapshot.files):
+        return f"{path} is a folder"
+    return ""
 
 
 def sources(snapshot: Snapshot, settings: SuiteSettings, rules: Rules) -> tuple[str, ...]:
@@ -116,9 +140,14 @@ def syntax(patch: Patch) -> str:
     return ""
 
 
+def is_test_name(path: str) -> bool:
+    """Whether a file is named as Python projects name their tests."""
+    return any(fnmatch(PurePosixPath(path).name, glob) for glob in _TEST_NAMES)
+
+
 def _is_test(path: str, settings: SuiteSettings) -> bool:
     pure = PurePosixPath(path)
-    if any(fnmatch(pure.name, glob) for glob in _TEST_NAMES) or settings.is_test_file(path):
+    if is_test_name(path) or settings.is_test_file(path):
         return True
     if _TEST_FOLDERS & set(pure.parts[:-1]):
         return True
@@ -146,16 +175,7 @@ def _plugin_files(snapshot: Snapshot) -> frozenset[str]:
 
 
 def _place(path: str, snapshot: Snapshot, own: frozenset[str]) -> str:
-    if path in own:
-        return f"{path} is a pytest plug-in"
-    if path in snapshot.files and snapshot.files[path].link:
-        return f"{path} is a link"
-    for parent in PurePosixPath(path).parents:
-        if parent.as_posix() in snapshot.files:
-            return f"{parent} is no folder"
-    if any(other.startswith(f"{path}/") for other in snapshot.files):
-        return f"{path} is a folder"
-    return ""
+    return f"{path} is a pytest plug-in" if path in own else place_fault(path, snapshot)
 
 
 def _shadow(path: str, snapshot: Snapshot) -> str:

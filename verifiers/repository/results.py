@@ -9,7 +9,7 @@ from sandbox.outcome import Outcome
 from sandbox.suite import Status, SuiteReport, SuiteTest
 from verifiers.verdict import TestResult
 
-from .canary import Canary
+from .runners.base import Canaries
 
 _NOT_PASSED_CEILING = 0.99
 
@@ -47,14 +47,17 @@ def result(name: str, test: SuiteTest | None, suite: SuiteReport, report: Report
     return TestResult(name=name, outcome=outcome, detail=detail)
 
 
-def canary_fault(suite: SuiteReport, canary: Canary) -> str:
-    """Why a run can't be believed, by the test that had to fail."""
-    found = {test.id: test for test in suite.tests}.get(canary.id)
-    file = PurePosixPath(canary.path)
-    if found is None and any(file == PurePosixPath(name) for name in suite.uncollected):
-        return "the test that must fail could not be collected"
-    if found is None:
-        return "the test that must fail was not reported"
-    if found.status not in (Status.FAILED, Status.ERROR):
-        return f"the test that must fail was reported as {found.status}"
+def canary_fault(suite: SuiteReport, canaries: Canaries) -> str:
+    """Why a run can't be believed, by the tests that had to fail."""
+    found = {test.id: test for test in suite.tests}
+    uncollected = {PurePosixPath(name) for name in suite.uncollected}
+    for name in canaries.ids:
+        test = found.get(name)
+        if test is None and PurePosixPath(name.partition("::")[0]) in uncollected:
+            if canaries.alone:
+                return "the test that must fail could not be collected"
+        elif test is None:
+            return "the test that must fail was not reported"
+        elif test.status not in (Status.FAILED, Status.ERROR):
+            return f"the test that must fail was reported as {test.status}"
     return ""

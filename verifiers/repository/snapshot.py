@@ -10,7 +10,7 @@ import os
 import posixpath
 import stat
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ConfigDict
@@ -110,7 +110,11 @@ class Snapshot(_Frozen):
 
 
 def take_snapshot(
-    folder: Path, limits: SnapshotLimits | None = None, *, leave_out: LeaveOut | None = None
+    folder: Path,
+    limits: SnapshotLimits | None = None,
+    *,
+    leave_out: LeaveOut | None = None,
+    keep: Iterable[str] = (),
 ) -> Snapshot:
     """Reads a repository from a folder of this machine; nothing of it is run.
 
@@ -120,6 +124,7 @@ def take_snapshot(
         leave_out: told, in a line each, what can't be taken and is left out for that: a link that
             leads out, and a file that can't be read, is too large, or whose name is no text. If
             not given, any of these is an error.
+        keep: names of folders that a snapshot has not got otherwise.
 
     Raises:
         RepositoryError: there is no such folder, it is too large, or what is left out above.
@@ -132,7 +137,7 @@ def take_snapshot(
     files: dict[str, File] = {}
     folders: set[str] = set()
     total = 0
-    for path in _walk(top, top, refuse):
+    for path in _walk(top, top, refuse, frozenset(keep)):
         name = path.relative_to(top).as_posix()
         try:
             file = _read(top, path, name, bounds)
@@ -208,8 +213,8 @@ def _inside(name: str) -> str:
     return plain
 
 
-def _is_left_out(name: str) -> bool:
-    parts = PurePosixPath(name).parts
+def _is_left_out(name: str, keep: frozenset[str] = frozenset()) -> bool:
+    parts = set(PurePosixPath(name).parts) - keep
     return any(part in _LEFT_OUT or part.endswith(_LEFT_OUT_ENDINGS) for part in parts)
 
 
@@ -230,7 +235,7 @@ def _is_folder(folder: Path) -> bool:
         return False
 
 
-def _walk(top: Path, folder: Path, refuse: LeaveOut) -> Iterator[Path]:
+def _walk(top: Path, folder: Path, refuse: LeaveOut, keep: frozenset[str]) -> Iterator[Path]:
     name = folder.relative_to(top).as_posix()
     try:
         entries = sorted(os.scandir(folder), key=lambda found: found.name)
@@ -240,7 +245,7 @@ def _walk(top: Path, folder: Path, refuse: LeaveOut) -> Iterator[Path]:
         refuse(f"{name} can't be read ({error.strerror}): give yourself the right to")
         return
     for entry in entries:
-        if _is_left_out(entry.name):
+        if _is_left_out(entry.name, keep):
             continue
         path = Path(entry.path)
         if not _is_text(entry.name):
@@ -248,7 +253,7 @@ def _walk(top: Path, folder: Path, refuse: LeaveOut) -> Iterator[Path]:
             refuse(f"the name {shown} is no UTF-8: rename it")
         elif entry.is_dir(follow_symlinks=False):
             if not _is_environment(path):
-                yield from _walk(top, path, refuse)
+                yield from _walk(top, path, refuse, keep)
         else:
             yield path
 

@@ -1,4 +1,4 @@
-"""Judges patches to a repository by its own pytest suite, in the process that the suite is in.
+"""Judges patches to a repository by its own test suite, in the process that the suite is in.
 
 Verdicts say `trust: in-process`. What that is worth is in docs/repositories.md.
 """
@@ -10,70 +10,23 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import anyio
-from pydantic import BaseModel, ConfigDict
 
 from sandbox.base import Sandbox
 from sandbox.guest.limits import inodes
-from sandbox.jobs import Job, Limits, Report
+from sandbox.jobs import Job, Report
 from sandbox.outcome import Outcome
-from sandbox.suite import Status, SuiteReport, order
+from sandbox.suite import Status, SuiteReport
 from verifiers.verdict import Verdict
 
 from .baseline import Baseline, compare
-from .canary import Canary, make_canary, set_traps
-from .patch import Patch, Rules, check, sources, syntax
+from .options import SuiteOptions
+from .patch import Patch
 from .results import canary_fault, result, reward
-from .selection import selection
-from .settings import SuiteSettings, read_settings
+from .runners import Canaries, Plan, Runner, make_runner
 from .snapshot import RepositoryError, Snapshot
-
-SUITE_LIMITS = Limits(
-    cpu_seconds=300,
-    wall_seconds=600,
-    memory_mb=2048,
-    pids=128,
-    output_bytes=32 << 20,
-    file_mb=256,
-)
-"""What a suite may use unless it is told otherwise; open the sandbox with the same."""
 
 _ARCHIVE_LIMIT = 40 << 20
 _LOST = SuiteReport()
-_ARGUMENTS = (
-    "-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "no:stepwise", "--maxfail=0",
-    "--continue-on-collection-errors", "--capture=fd", "--tb=short", "--color=no", "-q",
-    "--no-header", "--no-summary",
-)  # fmt: skip
-
-
-class SuiteOptions(BaseModel):
-    """How a suite is run, besides what the repository's own settings say.
-
-    Attributes:
-        plugins: pytest plug-ins to load, as modules; no other plug-in is.
-        installed: load those as well that the sandbox's requirements announce.
-        arguments: pytest's, after the repository's own.
-        paths: files and folders to collect from; empty for the repository's choice.
-        roots: folders to import from; empty for the top, and `src` where there is one.
-        files: patterns of the names of test files; empty for the repository's own.
-        rules: what a candidate may change.
-        without: ids of tests that are never run, since the suite does not get past them.
-        limits: of a run; the sandbox has to be opened with at least these.
-        seed: for random numbers and Hypothesis.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    plugins: tuple[str, ...] = ()
-    installed: bool = False
-    arguments: tuple[str, ...] = ()
-    paths: tuple[str, ...] = ()
-    roots: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-    rules: Rules = Rules()
-    without: tuple[str, ...] = ()
-    limits: Limits = SUITE_LIMITS
-    seed: int = 0
 
 
 class RepositoryVerifier:
@@ -95,14 +48,8 @@ class RepositoryVerifier:
         self.sandbox = sandbox
         self.snapshot = snapshot
         self.options = options or SuiteOptions()
-        self.settings: SuiteSettings = self._read_settings()
-        self._selected = selection((*self.settings.arguments, *self.options.arguments))
+        self.runner: Runner = make_runner(snapshot, self.options)
         self._has_room()
-
-    def _read_settings(self) -> SuiteSettings:
-        settings = read_settings(self.snapshot)
-        files = self.options.files
-        return settings.model_copy(update={"files": files}) if files else settings
 
     def _has_room(self) -> None:
         """Sees to it that the tree takes no more than three quarters of the scratch space."""
@@ -117,7 +64,7 @@ class RepositoryVerifier:
     @property
     def sources(self) -> tuple[str, ...]:
         """The files that a candidate may change."""
-        return sources(self.snapshot, self.settings, self.options.rules)
+        return self.runner.sources()
 
     async def baseline(self, *, patient: bool = True) -> Baseline:
         """Runs the pristine suite twice, with different seeds, and sorts its tests.
@@ -132,7 +79,7 @@ class RepositoryVerifier:
         reports = []
         canaries = []
         for number in range(2):
-            canary = self._canary(self._test_files())
+            canary = self._canaries(self.snapshot, self.runner.test_files())
             canaries.append(canary)
             reports.append(await self._run(self.snapshot, (), canary, vary=number))
             if reports[0].outcome is Outcome.TIMEOUT and not patient:
@@ -145,7 +92,7 @@ class RepositoryVerifier:
         return compare(
             reports[0].suite or _LOST,
             reports[1].suite or _LOST,
-            without=frozenset(canary.id for canary in canaries),
+            without=frozenset(name for one in canaries for name in one.ids),
             broken=broken,
             seconds=max(report.wall_seconds for report in reports),
             cpu_seconds=max(report.cpu_seconds for report in reports),
@@ -164,7 +111,7 @@ class RepositoryVerifier:
         """
         only = tuple(names)
         files = sorted({name.partition("::")[0] for name in only} & self.snapshot.files.keys())
-        canary = self._canary(files)
+        canary = self._canaries(self.snapshot, files)
         report = await self._run(
             self.snapshot, (), canary, files=files, only=only, trace=self.sources
         )
@@ -199,16 +146,16 @@ class RepositoryVerifier:
         if not wanted and not kept:
             raise RepositoryError("no test is expected to pass: name at least one")
         named = {name.partition("::")[0] for name in (*wanted, *kept)}
-        reason = check(patch, self.snapshot, self.settings, self.options.rules)
+        reason = self.runner.check(patch)
         if held := sorted(named & patch.keys()):
             reason = reason or f"{held[0]} holds tests that have to pass"
         if reason:
             return self._refused(Outcome.ERROR, f"patch refused: {reason}")
-        if reason := syntax(patch):
+        if reason := self.runner.syntax(patch):
             return self._refused(Outcome.SYNTAX, reason)
         tree = self.snapshot.changed(patch)
         files = sorted(named & tree.files.keys())
-        canary = self._canary(files)
+        canary = self._canaries(tree, files)
         report = await self._run(
             tree, tuple(patch), canary, files=files, only=(*wanted, *kept), fresh=fresh
         )
@@ -241,13 +188,14 @@ class RepositoryVerifier:
         kept: tuple[str, ...],
     ) -> Verdict:
         """Runs some of the tests again, changed so that they must fail, and nothing else may."""
-        texts, trapped = set_traps(self.snapshot, wanted or kept, secrets.token_hex(16))
+        texts, trapped = self.runner.traps(wanted or kept, secrets.token_hex(16))
         if not trapped:
             return verdict
-        canary = self._canary(texts)
+        tree = tree.changed(texts)
+        canary = self._canaries(tree, texts)
         beside = [name for name in (*wanted, *kept) if name.partition("::")[0] in texts]
         report = await self._run(
-            tree.changed(texts), changed, canary, files=sorted(texts), only=beside, fresh=True
+            tree, changed, canary, files=sorted(texts), only=beside, fresh=True
         )
         suite = report.suite or _LOST
         found = {test.id: test for test in suite.tests}
@@ -266,28 +214,14 @@ class RepositoryVerifier:
             update={"outcome": outcome, "reward": 0.0, "detail": f"can't be trusted: {fault}"}
         )
 
-    def _canary(self, files: Iterable[str]) -> Canary:
-        here = [path for path in files if path in self.snapshot.files]
-        return make_canary(
-            self.snapshot, self.settings, here, secrets.token_hex(16), selected=self._selected
-        )
-
-    def _test_files(self) -> list[str]:
-        """Files with tests, as far as their names tell, where the suite looks for them."""
-        tops = self.options.paths or self.settings.test_paths or ("",)
-        prefixes = tuple(f"{top.rstrip('/')}/" if top.strip("./") else "" for top in tops)
-        return [
-            path
-            for path in self.snapshot.files
-            if self.settings.is_test_file(path)
-            and (path in tops or any(path.startswith(prefix) for prefix in prefixes))
-        ]
+    def _canaries(self, tree: Snapshot, files: Iterable[str]) -> Canaries:
+        return self.runner.canaries(tree, files, secrets.token_hex(16))
 
     async def _run(
         self,
         tree: Snapshot,
         changed: tuple[str, ...],
-        canary: Canary,
+        canary: Canaries,
         *,
         files: Sequence[str] | None = None,
         only: Sequence[str] = (),
@@ -296,26 +230,20 @@ class RepositoryVerifier:
         vary: int = 0,
     ) -> Report:
         seed = self.options.seed + vary
-        # in an order that doesn't tell the one that must fail from the others
-        chosen = sorted((*only, canary.id)) if only else ()
-        paths = list(self.options.paths or self.settings.test_paths or (".",))
-        if files is not None:
-            paths = list(files)
+        # in an order that doesn't tell those that must fail from the others
+        chosen = tuple(sorted((*only, *canary.ids))) if only else ()
 
         def make_order() -> dict[str, Any]:
-            return order(
-                tree.changed({canary.path: canary.text}).archive(),
-                arguments=[*self._arguments(seed), *paths, canary.path],
-                roots=self.options.roots or self.settings.roots,
-                changed=changed,
-                hash_seed=vary + int(fresh),
-                name=self.settings.name,
-                version=self.settings.version,
+            plan = Plan(
+                canaries=canary,
+                files=None if files is None else tuple(files),
                 only=chosen,
-                without=self.options.without,
-                trace=trace,
-                installed=self.options.installed,
+                changed=changed,
+                trace=tuple(trace),
+                seed=seed,
+                hash_seed=vary + int(fresh),
             )
+            return self.runner.order(tree, plan)
 
         wanted = await anyio.to_thread.run_sync(make_order)
         if len(wanted["archive"]) > _ARCHIVE_LIMIT:
@@ -325,31 +253,15 @@ class RepositoryVerifier:
             )
         job = Job(
             program="",
-            kind="repository",
+            kind=wanted["kind"],
             limits=self.options.limits,
             seed=seed,
             tests=(wanted,),
         )
         return await self.sandbox.run(job, fresh=fresh)
 
-    def _arguments(self, seed: int) -> list[str]:
-        own = self.settings
-        plugins = [f"-p{name}" for name in dict.fromkeys((*own.plugins, *self.options.plugins))]
-        return [
-            "-c", own.file or "/dev/null",
-            "--rootdir", ".",
-            "--confcutdir", ".",
-            "-o", "addopts=",
-            *(("-o", f"python_files={' '.join(self.options.files)}") if self.options.files else ()),
-            *_ARGUMENTS,
-            f"--hypothesis-seed={seed}",
-            *plugins,
-            *own.arguments,
-            *self.options.arguments,
-        ]  # fmt: skip
-
     def _verdict(
-        self, report: Report, canary: Canary, wanted: tuple[str, ...], kept: tuple[str, ...]
+        self, report: Report, canary: Canaries, wanted: tuple[str, ...], kept: tuple[str, ...]
     ) -> Verdict:
         suite = report.suite or _LOST
         found = {test.id: test for test in suite.tests}

@@ -13,7 +13,6 @@ from agent.fix.functions import Functions
 from agent.fix.patches.base import Answer, PatchError, Texts
 from agent.fix.patches.registry import DeletingError, NoPatchError, check_kept, read_patch
 from verifiers.repository import RepositoryVerifier, Snapshot
-from verifiers.repository.patch import check, syntax
 
 
 class AttemptKind(StrEnum):
@@ -57,12 +56,12 @@ def read_attempt(answer: Answer, verifier: RepositoryVerifier, tests: frozenset[
         return Attempt(kind=AttemptKind.WORDS, reason=str(error))
     except PatchError as error:
         return Attempt(kind=AttemptKind.UNAPPLIED, reason=str(error))
-    reason = check(written.texts, verifier.snapshot, verifier.settings, verifier.options.rules)
+    reason = verifier.runner.check(written.texts)
     if held := sorted(tests & written.texts.keys()):
         reason = reason or f"{held[0]} holds tests that have to pass"
     if reason:
         return Attempt(kind=AttemptKind.FORBIDDEN, reason=reason)
-    if reason := syntax(written.texts):
+    if reason := verifier.runner.syntax(written.texts):
         return Attempt(kind=AttemptKind.BROKEN, reason=f"no valid Python: {reason}")
     try:
         check_kept(written.texts, verifier.snapshot)
