@@ -177,7 +177,7 @@ class RepositoryVerifier:
         Raises:
             sandbox.errors.SandboxError: the sandbox can't be had at all.
         """
-        return await self._run(tree, (), self._canary(files), files=files, only=only)
+        return await self._run(tree, (), self._canaries(tree, files), files=files, only=only)
 
     async def _try_traps(
         self,

@@ -19,6 +19,7 @@ from agent.fix.validation.inputs import Input
 from agent.fix.validation.inside.parts import PIECE, unpacked
 from sandbox.jobs import Report
 from verifiers.repository import Patch, RepositoryVerifier, Snapshot
+from verifiers.repository.settings import read_settings
 
 _PIECES = 160
 """Messages in which a recording comes out; what is over that is left out."""
@@ -79,6 +80,7 @@ class Harness:
     def __init__(self, verifier: RepositoryVerifier) -> None:
         self._verifier = verifier
         self._snapshot = verifier.snapshot
+        self._settings = read_settings(verifier.snapshot)
         self.seconds = 0.0
         """Of the sandbox, so far."""
 
@@ -151,13 +153,12 @@ class Harness:
         return [_observations(row, len(inputs)) for row in rows]
 
     def _place(self, name: str) -> str:
-        verifier = self._verifier
-        root = (verifier.options.roots or verifier.settings.roots)[0].strip("/")
+        root = (self._verifier.options.roots or self._settings.roots)[0].strip("/")
         return f"{root}/{name}.py" if root else f"{name}.py"
 
     @property
     def _function(self) -> str:
-        return f"{self._verifier.settings.functions}_calls"
+        return f"{self._settings.functions}_calls"
 
     def _test_file(self, name: str, count: int, expression: str) -> dict[str, str | None]:
         text = (
