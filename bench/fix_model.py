@@ -221,6 +221,7 @@ def embedded(given: argparse.Namespace) -> list[dict[str, Any]]:
                 "name": row["name"],
                 "code": ended.returncode,
                 "errors": ended.stderr.count("Traceback"),
+                "said": ended.stderr.strip().rpartition("\n")[2],
                 **{name: report.get(name) for name in kept},
                 "diff": report.get("diff", ""),
             }

@@ -238,6 +238,9 @@ def _status(found: Repair, *, named: bool) -> tuple[FixStatus, str]:
             f"{len(found.refused)} patches passed, and then not in a fresh sandbox:"
             f" {found.refused[0][1]}"
         )
+    if found.asked is not None and not found.tried:
+        many = found.asked.answers.received
+        return FixStatus.NOT_FIXED, f"none of {many} answers of the model is a patch to try"
     if found.asked is not None and found.asked.stopped:
         return FixStatus.NOT_FIXED, (
             f"none of {found.tried} patches makes the tests pass; {found.asked.stopped}"

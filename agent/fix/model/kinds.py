@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from agent.fix.asking import Situation
 from agent.fix.model.attempt import Attempt, AttemptKind, read_attempt
-from agent.fix.model.prompts import first_chat, repair_chat, shortened
+from agent.fix.model.prompts import fenced, first_chat, repair_chat, shortened
 from agent.fix.patches.base import Answer
 from agent.llm.base import Completion
 from agent.proposals.base import Ask, Kind, Known, Node, Product
@@ -107,7 +107,7 @@ def why_failed(task: PublicTask, verdict: Verdict) -> str:
         return f"Your answer can't be used: {verdict.detail}."
     if verdict.detail.startswith(SPECIAL):
         return f"Your patch passes the tests, but {verdict.detail.removeprefix(SPECIAL)}."
-    return f"Your patch does not do it.\n{feedback(task, verdict).text()}"
+    return f"Your patch does not do it.\n\n{fenced(feedback(task, verdict).text(), 'text')}"
 
 
 SPECIAL = "special case: "

@@ -62,7 +62,7 @@ def test_a_request_shows_tests_code_and_what_was_tried_and_ends_no_fence() -> No
     assert "unused_50" not in text
     assert "12 small edits" in text
     assert "+    return 1" in text
-    assert "cart.py, long.py. Tests" in text  # neither conftest nor the tests may be changed
+    assert "\ncart.py, long.py\n" in text  # neither conftest nor the tests may be changed
     # what the repository says stands in fences that are longer than any that it has itself
     fence = next(line for line in text.split("\n") if line.startswith("````python"))
     inside = text.split(f"{fence}\n", 1)[1].split(f"\n{fence.removesuffix('python')}\n", 1)[0]
@@ -130,7 +130,7 @@ def test_a_patch_knows_its_places() -> None:
 def test_a_model_is_told_how_it_failed_and_not_how_it_was_caught() -> None:
     failed = TestResult(name="test_cart.py::test_some", outcome=Outcome.FAILED, detail="E  0 == 57")
     told = why_failed(TASK, Verdict(outcome=Outcome.FAILED, reward=0.0, tests=(failed,)))
-    assert "test_cart.py::test_some: E  0 == 57" in told
+    assert "```text\nIt passes 0 of 1 tests.\n- test_cart.py::test_some: E  0 == 57\n```" in told
     caught = Verdict(
         outcome=Outcome.PROTOCOL,
         reward=0.0,
