@@ -168,6 +168,23 @@ def test_a_right_patch_passes_and_is_confirmed(
         assert verdict.isolation == (level.replace("/slot", "/container") if fresh else level)
 
 
+def test_parameters_of_one_test_that_fail_beside_others_that_pass(make: Make) -> None:
+    """A trap is in the function, so it is for all of its parameters."""
+    suite = """
+        import pytest
+        from arith import double
+
+        @pytest.mark.parametrize("n", [2, 3, 5])
+        def test_double(n):
+            assert double(n) == 2 * n
+    """
+    bench = make({"arith.py": CODE, "tests/test_code.py": suite})
+    fail, kept = ("tests/test_code.py::test_double[3]",), ("tests/test_code.py::test_double[2]",)
+    right = {"arith.py": CODE.replace("x + 2", "x * 2")}
+    verdict = bench.verify(right, fail_to_pass=fail, pass_to_pass=kept, fresh=True)
+    assert verdict.passed, verdict.detail
+
+
 @pytest.mark.parametrize(
     ("double", "negate", "reward"),
     [

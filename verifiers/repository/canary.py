@@ -95,7 +95,7 @@ def _file_name(settings: SuiteSettings, word: str) -> str:
 
 
 def set_traps(
-    snapshot: Snapshot, ids: Iterable[str], seed: str
+    snapshot: Snapshot, ids: Iterable[str], seed: str, *, beside: Iterable[str] = ()
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """Makes half of some tests fail, under their own names.
 
@@ -103,12 +103,16 @@ def set_traps(
         snapshot: the pristine repository.
         ids: of the tests to choose from.
         seed: decides which.
+        beside: other tests; where they are of the same function, as the parameters of one are, they
+            fail with it.
 
     Returns:
         The new texts of their files, and which of the ids must fail.
     """
     chance = random.Random(seed)
     functions: dict[str, list[str]] = {}
+    ids = tuple(ids)
+    others = [name for name in beside if name not in ids]
     for name in ids:
         functions.setdefault(name.partition("[")[0], []).append(name)
     left = sorted(functions)
@@ -125,6 +129,7 @@ def set_traps(
         if changed is not None:
             texts[path] = changed
             trapped += functions[function]
+            trapped += [name for name in others if name.partition("[")[0] == function]
             wanted -= 1
         if not wanted:
             break

@@ -188,7 +188,7 @@ class RepositoryVerifier:
         kept: tuple[str, ...],
     ) -> Verdict:
         """Runs some of the tests again, changed so that they must fail, and nothing else may."""
-        texts, trapped = self.runner.traps(wanted or kept, secrets.token_hex(16))
+        texts, trapped = self.runner.traps(wanted or kept, secrets.token_hex(16), beside=kept)
         if not trapped:
             return verdict
         tree = tree.changed(texts)

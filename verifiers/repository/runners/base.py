@@ -93,8 +93,15 @@ class Runner(Protocol):
             seed: decides names and places; never told to a candidate.
         """
 
-    def traps(self, ids: Iterable[str], seed: str) -> tuple[dict[str, str], tuple[str, ...]]:
+    def traps(
+        self, ids: Iterable[str], seed: str, *, beside: Iterable[str] = ()
+    ) -> tuple[dict[str, str], tuple[str, ...]]:
         """Makes some of these tests fail, under their own names.
+
+        Args:
+            ids: of the tests to choose from.
+            seed: decides which.
+            beside: other tests, of which some may come to fail with them: a function's parameters.
 
         Returns:
             The new texts of their files, and which of the ids must fail.

@@ -108,7 +108,9 @@ class NodeRunner:
             ids.append(f"{path}::{name}")
         return Canaries(texts=texts, ids=tuple(ids), alone=False)
 
-    def traps(self, ids: Iterable[str], seed: str) -> tuple[dict[str, str], tuple[str, ...]]:
+    def traps(
+        self, ids: Iterable[str], seed: str, *, beside: Iterable[str] = ()
+    ) -> tuple[dict[str, str], tuple[str, ...]]:
         return set_traps(self._snapshot, ids, self._is_module, random.Random(seed))
 
     def order(self, tree: Snapshot, plan: Plan) -> dict[str, Any]:

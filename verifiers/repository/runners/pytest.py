@@ -60,8 +60,10 @@ class PytestRunner:
         made = make_canary(tree, self._settings, here, seed, selected=self._selected)
         return Canaries(texts={made.path: made.text}, ids=(made.id,))
 
-    def traps(self, ids: Iterable[str], seed: str) -> tuple[dict[str, str], tuple[str, ...]]:
-        return set_traps(self._snapshot, ids, seed)
+    def traps(
+        self, ids: Iterable[str], seed: str, *, beside: Iterable[str] = ()
+    ) -> tuple[dict[str, str], tuple[str, ...]]:
+        return set_traps(self._snapshot, ids, seed, beside=beside)
 
     def order(self, tree: Snapshot, plan: Plan) -> dict[str, Any]:
         own, options = self._settings, self._options
