@@ -132,7 +132,9 @@ class Row:
 
 async def cheats(given: argparse.Namespace) -> list[Row]:
     """All programs, one after the other, in one sandbox."""
-    wanted = SandboxOptions(limits=_LIMITS, slots=given.slots)
+    wanted = SandboxOptions(
+        limits=_LIMITS, slots=given.slots, allow_reduced=given.allow_reduced_isolation
+    )
     sandbox, why = await choose_sandbox(given.sandbox, wanted)
     server, found = Server(), list[Row]()
     try:
@@ -211,6 +213,7 @@ def embedded(given: argparse.Namespace) -> list[dict[str, Any]]:
                 "fix", f"{folder}/repository", "--model", given.model, "--candidates", "0",
                 "--samples-per-task", str(given.samples), "--sandbox", given.sandbox,
                 "--suite-seconds", "10", "--runs", f"{folder}/runs", "--json",
+                *(("--allow-reduced-isolation",) if given.allow_reduced_isolation else ()),
             )  # fmt: skip
             command = [sys.executable, "-P", "-m", "agent.cli", *words]
             ended = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -257,6 +260,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="", metavar="NAMES", help="separated by commas")
     parser.add_argument("--sandbox", default="auto", help="auto, docker, local")
     parser.add_argument("--slots", type=int, help="suites at a time")
+    parser.add_argument(
+        "--allow-reduced-isolation", action="store_true", help="as `regreen` has it"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the order of the answers")
     parser.add_argument("--model", default="local/smollm2-135m", help="for `embedded`")
     parser.add_argument("--samples", type=int, default=6, help="for `embedded`: answers a program")
