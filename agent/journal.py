@@ -100,8 +100,7 @@ class Journal:
                 self._note(record, len(line))
 
     def _next_hash(self, record: dict[str, Any]) -> str:
-        body = json.dumps([record["n"], record["kind"], record["data"]], sort_keys=True)
-        return hashlib.sha256(f"{self._hash}{body}".encode()).hexdigest()
+        return _chained(self._hash, record)
 
     def _note(self, record: dict[str, Any], length: int) -> None:
         data = record["data"]
@@ -191,6 +190,36 @@ class Journal:
                 record = _parse(line)
                 if record is not None:
                     yield record
+
+
+def read_records(folder: Path) -> Iterator[dict[str, Any]]:
+    """The records of a run's journal in order; nothing is locked, repaired or written.
+
+    A torn last line, of a run that is under way or was killed, is left out.
+
+    Raises:
+        JournalError: it can't be read, or is damaged.
+    """
+    path = folder / "journal.jsonl"
+    before = hashlib.sha256(_START.encode()).hexdigest()
+    try:
+        with open(path, "rb") as file:
+            for number, line in enumerate(file, start=1):
+                record = _parse(line)
+                if record is None or record["hash"] != _chained(before, record):
+                    if line.endswith(b"\n") and file.read(1):
+                        raise JournalError(f"{path}, line {number}: damaged")
+                    return
+                before = record["hash"]
+                yield record
+    except OSError as error:
+        raise JournalError(f"{path}: {error.strerror}") from None
+
+
+def _chained(before: str, record: dict[str, Any]) -> str:
+    """The hash over the line before and this one."""
+    body = json.dumps([record["n"], record["kind"], record["data"]], sort_keys=True)
+    return hashlib.sha256(f"{before}{body}".encode()).hexdigest()
 
 
 def _key(task: str) -> bytes:

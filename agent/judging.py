@@ -15,6 +15,7 @@ import anyio
 from agent.accounts import Account
 from agent.budget import Ledger
 from agent.journal import Journal
+from agent.reward.code import code_size
 from sandbox.errors import SandboxError
 from sandbox.outcome import Outcome
 from tasks.model import PublicTask
@@ -91,6 +92,8 @@ class Judging:
                 self._twins[self._twin_key(task, program)] = verdict
         else:
             verdict = await (self._run(task, program) if fresh else self._once(task, program))
+            if task.probes is not None:  # whoever compares answers may compare lengths, too
+                verdict = verdict.model_copy(update={"size": code_size(program)})
             data = {"index": index, "program": digest, "verdict": verdict.model_dump(mode="json")}
             if self._journal is not None:
                 data |= {"place": place} if place else {}

@@ -31,6 +31,7 @@ _DECIDE_SAMPLES = (
     "strategy_options",
     "routing",
     "profile",
+    "reward_model",
     "tier_samples",
     "tier_strategies",
     "pool",
@@ -128,13 +129,13 @@ class Run:
         if which == LAST:
             root = runs_folder(settings)
             found = sorted(root.iterdir(), reverse=True) if root.is_dir() else []
-            same = [one for one in found if _read_manifest(one).get("fingerprint") == wanted]
+            same = [one for one in found if read_manifest(one).get("fingerprint") == wanted]
             if same:
                 # one that was killed before anything came is no reason to forget what did
                 return cls(next(filter(_has_records, same), same[0]), resumed=True)
             raise RunError(f"no run of the same kind to resume in {root}")
         folder = Path(which) if Path(which).is_dir() else runs_folder(settings) / which
-        made = _read_manifest(folder)
+        made = read_manifest(folder)
         if not made:
             raise RunError(f"no run {which}: neither a folder nor an id in {runs_folder(settings)}")
         if made.get("fingerprint") != wanted:
@@ -224,7 +225,8 @@ def _has_records(folder: Path) -> bool:
         return False
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """A run's manifest; empty where there is none."""
     try:
         made = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -14,6 +14,8 @@ from agent.confirming import open_second
 from agent.drawing import Sampling
 from agent.journal import Journal
 from agent.loop import Confirm, Searcher
+from agent.reward.model import read_reward
+from agent.reward.signs import SIGNS
 from agent.routing.features import features
 from agent.routing.pool import Pool
 from agent.routing.presets import choose_profile, pooled
@@ -123,7 +125,9 @@ def make_strategy(settings: Settings) -> Strategy[Any]:
     Raises:
         UnknownStrategyError: there is none of that name.
         StrategyOptionError: it doesn't take one of the options.
+        RewardError: the file of a learned reward can't be used.
     """
+    reward = read_reward(settings.reward_model, SIGNS) if settings.reward_model else None
 
     def build(samples: int) -> Strategy[Any]:
         options = StrategyOptions(
@@ -135,6 +139,7 @@ def make_strategy(settings: Settings) -> Strategy[Any]:
             # what a recorded model would answer to feedback is in no bank
             repairs=not any(name.startswith("replay/") for name in settings.models),
             profile=make_profile(settings),
+            reward=reward,
             own=settings.strategy_options,
         )
         return create_strategy(settings.strategy, options)

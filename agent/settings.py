@@ -57,6 +57,7 @@ class Settings(BaseSettings):
         free_edits: edits of each promising program that ask no model; 0 for none.
         routing: name of a shipped profile, by which tasks are routed.
         profile: file of a profile in its place, as `regreen calibrate` writes it.
+        reward_model: file of a learned reward, as `regreen train-reward` writes it.
         tier_samples: samples of the four tiers in place of the profile's, from easy to very hard.
         tier_strategies: likewise, how each tier searches.
         pool: samples of all tasks of an evaluation together, dealt out by what they promise.
@@ -113,6 +114,7 @@ class Settings(BaseSettings):
     free_edits: int = Field(default=0, ge=0)
     routing: str = DEFAULT_ROUTING
     profile: Path | None = None
+    reward_model: Path | None = None
     tier_samples: Annotated[tuple[Annotated[int, Field(ge=1)], ...], NoDecode] = ()
     tier_strategies: Annotated[tuple[Way, ...], NoDecode] = ()
     pool: int | None = Field(default=None, ge=1)

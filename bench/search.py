@@ -3,7 +3,7 @@
     python bench/search.py --sections stopping,replayed,edits,value,money --bank FILE --models FILE
     python bench/search.py --sections cascade --models FILE [--bank FILE]
     python bench/search.py --sections early,controller --bank FILE
-    python bench/search.py --sections agreement --bank FILE --sandbox local
+    python bench/search.py --sections agreement,reward --bank FILE --sandbox local
     python bench/search.py --sections early-live,prefix  the embedded model, a few minutes
     python bench/search.py --sections live               the embedded model, hours; it resumes
 
@@ -33,6 +33,7 @@ from bench import (  # noqa: E402
     search_money,
     search_prefix,
     search_replayed,
+    search_reward,
     search_stopping,
     search_value,
 )
@@ -52,6 +53,7 @@ SECTIONS: Mapping[str, Callable[[SearchOptions], Section]] = {
     "early-live": search_early.run_live,
     "prefix": search_prefix.run,
     "agreement": search_agreement.run,
+    "reward": search_reward.run,
 }
 """Each section by its name; it runs by itself, and says what it found."""
 
@@ -102,6 +104,7 @@ def read(
     add("--bank", type=Path, help="lines of task_id and samples, weaker model")
     add("--verdicts", type=Path, help="the bank's, as `regreen verify --output` writes them")
     add("--belief", type=Path, help="agreement: a file for what was fitted")
+    add("--reward", type=Path, help="reward: a file for the model that was learned")
     add("--model", default=usual.model, help="the live section's model")
     add(
         "--tasks", type=int, default=usual.tasks, help="live, replayed, controller: HumanEval tasks"

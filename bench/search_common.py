@@ -37,6 +37,8 @@ class SearchOptions:
         bank: many samples a task from one weaker model.
         verdicts: where the bank's verdicts by all tests are kept; `None` for a file in the cache.
         belief: where to write what the section on agreement has fitted; `None` for nowhere.
+        reward: where to write what the section on the learned reward has learned; `None` for
+            nowhere.
         model: of the live sections.
         tasks: HumanEval tasks of the live sections.
         samples: a task, where early stops are compared live.
@@ -61,6 +63,7 @@ class SearchOptions:
     bank: Path | None = None
     verdicts: Path | None = None
     belief: Path | None = None
+    reward: Path | None = None
     model: str = "local/smollm2-135m"
     tasks: int = 30
     samples: int = 2

@@ -51,6 +51,7 @@ _SUBCOMMANDS = (
     "verify",
     "eval",
     "calibrate",
+    "train-reward",
     "fix",
     "doctor",
     "config show",

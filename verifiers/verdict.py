@@ -60,6 +60,7 @@ class Verdict(_Frozen):
         cached: whether it was known already.
         probes: what it did on each of the task's probes that was made. Nothing else in a verdict
             depends on them.
+        size: of the program's code, in nodes of its syntax tree; 0 where nobody has counted.
     """
 
     outcome: Outcome
@@ -76,6 +77,7 @@ class Verdict(_Frozen):
     output: str = ""
     cached: bool = False
     probes: tuple[Observation, ...] = ()
+    size: int = 0
 
     @property
     def passed(self) -> bool:

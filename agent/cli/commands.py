@@ -19,6 +19,7 @@ from agent.cli import (
     model,
     sandbox,
     solve,
+    train,
     verify,
 )
 from agent.cli.interrupt import ending
@@ -58,6 +59,7 @@ app.command("solve")(ending(solve.solve))
 app.command("verify")(ending(verify.verify))
 app.command("eval")(ending(evaluate.evaluate))
 app.command("calibrate")(ending(calibrate.calibrate))
+app.command("train-reward")(ending(train.train_reward))
 app.command("fix")(ending(fix.fix))
 app.command("doctor")(ending(doctor.doctor))
 app.add_typer(config.app, name="config")

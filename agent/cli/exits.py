@@ -25,6 +25,7 @@ from agent.fix.failed import FailedTestsError
 from agent.github.errors import GitHubConfigError, GitHubError
 from agent.journal import JournalError
 from agent.llm.base import ModelConfigError, ModelError
+from agent.reward.model import RewardError
 from agent.routing.profile import ProfileError
 from agent.run import RunError, RunFolderError
 from agent.search.options import StrategyError
@@ -72,6 +73,7 @@ _CODES: tuple[tuple[type[Exception], Exit], ...] = (
     (RunError, Exit.USAGE),
     (StrategyError, Exit.USAGE),
     (ProfileError, Exit.USAGE),
+    (RewardError, Exit.USAGE),
     (UnknownSandboxError, Exit.USAGE),
     (UnknownRuntimeError, Exit.USAGE),
     (ModelConfigError, Exit.USAGE),

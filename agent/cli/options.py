@@ -110,6 +110,14 @@ RoutingProfile = Annotated[
         "--profile", help="A file to route by, of `regreen calibrate`.", rich_help_panel=_SEARCH
     ),
 ]
+RewardFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--reward-model",
+        help="A file to rank programs by where tests are few, of `regreen train-reward`.",
+        rich_help_panel=_SEARCH,
+    ),
+]
 TierSamples = Annotated[
     str | None,
     typer.Option(

@@ -15,10 +15,12 @@ from dataclasses import dataclass, field
 
 from pydantic import Field
 
+from agent.reward.model import RewardModel
+from agent.reward.signs import learned
 from agent.search.base import Proposal, SearchState, Seen, StrategyOptions, seen
 from agent.search.belief import course_of, signs, usual_belief, words_of
 from agent.search.options import OwnOptions, read_own
-from agent.search.votes import Standing, Vote, standing, vote_of
+from agent.search.votes import Standing, Vote, Worth, by_size, standing, vote_of
 from tasks.model import PublicTask
 from verifiers.inputs import PROBES, example_arguments, make_probes
 from verifiers.verdict import Verdict
@@ -50,12 +52,19 @@ class AgreementState(SearchState):
     """Of the prompt."""
     settled: bool = False
     """Whether the next sample was not worth its price."""
+    reward: RewardModel | None = None
+    """What groups are worth; unset: their size."""
 
     @property
     def standing(self) -> Standing | None:
         """How the votes of those stand that are still seen."""
         known = {one.index for one in self.seen}
-        return standing([vote for vote in self.votes if vote.index in known])
+        return standing([vote for vote in self.votes if vote.index in known], self.worth)
+
+    @property
+    def worth(self) -> Worth:
+        """What groups are worth."""
+        return by_size if self.reward is None else learned(self.reward)
 
     @property
     def best(self) -> Seen | None:
@@ -90,6 +99,7 @@ class Agreement:
         temperature: of each.
         exhaustive: draw all of them.
         seed: of the probes.
+        reward: what groups are worth, learned from journals; unset: their size.
         own: options of its own.
     """
 
@@ -97,6 +107,7 @@ class Agreement:
     temperature: float = 0.8
     exhaustive: bool = False
     seed: int = 0
+    reward: RewardModel | None = None
     own: AgreementOptions = field(default_factory=AgreementOptions)
     name: str = "agreement"
 
@@ -109,7 +120,11 @@ class Agreement:
 
     def start(self, task: PublicTask) -> AgreementState:
         """Nothing asked, nothing seen."""
-        return AgreementState(examples=len(example_arguments(task)), words=words_of(task.prompt))
+        return AgreementState(
+            examples=len(example_arguments(task)),
+            words=words_of(task.prompt),
+            reward=self.reward,
+        )
 
     def ask(self, state: AgreementState, k: int) -> tuple[AgreementState, tuple[Proposal, ...]]:
         """The next fresh samples, a few ahead of the verdicts."""
@@ -127,7 +142,7 @@ class Agreement:
         votes = (*state.votes, vote_of(proposal, verdict))
         settled = False
         if not self.exhaustive and len(votes) < self.n:
-            course = course_of(votes, standing(votes), state.words)
+            course = course_of(votes, standing(votes, state.worth), state.words)
             settled = not usual_belief().patience.goes_on(course, self.own.patience)
         known = (*state.seen, seen(proposal, verdict))
         return state.model_copy(update={"seen": known, "votes": votes, "settled": settled})
@@ -148,5 +163,6 @@ def build(options: StrategyOptions) -> Agreement:
         temperature=options.temperature,
         exhaustive=options.exhaustive,
         seed=options.seed,
+        reward=options.reward,
         own=read_own("agreement", AgreementOptions, options),
     )

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agent.reward.model import RewardModel
 from agent.routing.profile import Profile
 from sandbox.outcome import Outcome
 from tasks.model import PublicTask
@@ -42,6 +43,8 @@ class StrategyOptions(_Frozen):
             pass, since then the independent samples are what counts.
         repairs: whether the model can answer to feedback; a recorded bank can't.
         profile: how tasks are routed, for strategies that route.
+        reward: what groups of programs are worth, for strategies that let them vote; unset: their
+            size.
         own: options of the one strategy, by name; see `agent.search.options`.
     """
 
@@ -52,6 +55,7 @@ class StrategyOptions(_Frozen):
     edits: int = Field(default=0, ge=0)
     repairs: bool = True
     profile: Profile = Field(default_factory=Profile)
+    reward: RewardModel | None = None
     own: Mapping[str, OptionValue] = Field(default_factory=dict)
 
 

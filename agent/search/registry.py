@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from agent.search.base import Strategy, StrategyOptions
 from agent.search.free_edits import FreeEdits
+from agent.search.options import StrategyOptionError
 from agent.search.options import UnknownStrategyError as UnknownStrategyError
 from agent.search.tree import TreeSearch
 
@@ -32,6 +33,9 @@ _BUILT_IN = {
     "thompson": "agent.search.thompson:build",
 }
 
+_LET_VOTE = ("adaptive", "agreement")
+"""Those that rank programs by more than tests, or come to one that does."""
+
 
 def strategy_names() -> tuple[str, ...]:
     """The names of all known strategies, sorted."""
@@ -54,6 +58,11 @@ def create_strategy(name: str, options: StrategyOptions) -> Strategy[Any]:
         builder = cast(StrategyBuilder, getattr(import_module(module), attribute))
     for point in entry_points(group=ENTRY_POINT_GROUP, name=name) if builder is None else ():
         builder = cast(StrategyBuilder, point.load())
+    if name in _BUILT_IN and options.reward is not None and name not in _LET_VOTE:
+        raise StrategyOptionError(
+            f"strategy {name} takes no learned reward: it ranks by what the visible tests say; "
+            f"{' and '.join(_LET_VOTE)} take one"
+        )
     if builder is not None:
         strategy = builder(options)
         without = name == "greedy" or options.exhaustive or not options.edits

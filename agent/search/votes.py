@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -37,6 +37,7 @@ class Vote(BaseModel):
         raised: share of the answers that are no value: exceptions, timeouts, objects.
         changed: whether it changed an argument in place.
         did: what tests and probes saw, as one digest.
+        size: of its code, in nodes of its syntax tree; 0 where nobody has counted.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +49,7 @@ class Vote(BaseModel):
     raised: float = 0.0
     changed: bool = False
     did: str = ""
+    size: int = 0
 
 
 def vote_of(proposal: Proposal, verdict: Verdict) -> Vote:
@@ -63,7 +65,30 @@ def vote_of(proposal: Proposal, verdict: Verdict) -> Vote:
         raised=1 - values / len(probes) if probes else 0.0,
         changed=any(probe.changed for probe in probes),
         did=behaviour(verdict),
+        size=verdict.size,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Votes that gave the same answers to all probes.
+
+    Attributes:
+        members: in the order of their proposals.
+        sharing: how many of all votes that count share its answer to a probe, on the mean.
+    """
+
+    members: tuple[Vote, ...]
+    sharing: float
+
+    @property
+    def size(self) -> int:
+        """How many votes."""
+        return len(self.members)
+
+
+Worth = Callable[[Sequence[Vote], Sequence[Group]], Sequence[float]]
+"""What each group is worth, given all votes and the groups of those that count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,34 +110,50 @@ class Standing:
     agreement: float
 
 
-def standing(votes: Sequence[Vote]) -> Standing | None:
+def by_size(_votes: Sequence[Vote], groups: Sequence[Group]) -> list[float]:
+    """The size of a group, and the mean number of votes that share its answer to a probe.
+
+    So two groups that differ on an odd input only help each other against a third.
+    """
+    return [group.size + SHARING * group.sharing - group.members[0].raised for group in groups]
+
+
+def standing(votes: Sequence[Vote], worth: Worth = by_size) -> Standing | None:
     """Which vote to believe, and how far the others stand behind it; `None` if there is none.
 
     Programs that pass go before all others; failing them, those with the highest reward. Among
-    them each is worth the size of its group, and the mean number of votes that share its answer to
-    a probe: so two groups that differ on an odd input only help each other against a third.
+    them the group that is worth most is believed.
+
+    Args:
+        votes: all that were counted.
+        worth: of groups.
     """
-    counted = entitled(votes)
-    if not counted:
+    groups = grouped(entitled(votes))
+    if not groups:
         return None
-    groups: dict[object, list[Vote]] = {}
-    for vote in counted:
-        groups.setdefault(vote.answers or vote.did, []).append(vote)
-    members = list(groups.values())
-    sharing = _sharing(members)
-    worth = [
-        len(group) + SHARING * shared - group[0].raised
-        for group, shared in zip(members, sharing, strict=True)
-    ]
-    best = max(range(len(members)), key=lambda place: (worth[place], -place))
-    others = [len(group) for place, group in enumerate(members) if place != best]
+    worths = worth(votes, groups)
+    best = max(range(len(groups)), key=lambda place: (worths[place], -place))
+    others = [group.size for place, group in enumerate(groups) if place != best]
+    counted = sum(group.size for group in groups)
     return Standing(
-        chosen=members[best][0],
-        votes=len(counted),
-        lead=len(members[best]),
+        chosen=groups[best].members[0],
+        votes=counted,
+        lead=groups[best].size,
         second=max(others, default=0),
-        agreement=sharing[best] / len(counted),
+        agreement=groups[best].sharing / counted,
     )
+
+
+def grouped(counted: Sequence[Vote]) -> list[Group]:
+    """Votes by what they did, in the order of the first of each group."""
+    found: dict[object, list[Vote]] = {}
+    for vote in counted:
+        found.setdefault(vote.answers or vote.did, []).append(vote)
+    members = list(found.values())
+    return [
+        Group(tuple(own), sharing)
+        for own, sharing in zip(members, _sharing(members) if members else (), strict=True)
+    ]
 
 
 def entitled(votes: Sequence[Vote]) -> list[Vote]:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from agent.reward.model import Linear, RewardModel
+from agent.reward.signs import SIGNS
 from agent.search.agreement import Agreement, AgreementOptions, AgreementState
 from agent.search.base import Proposal
 from agent.search.belief import Course, Logistic, Signs, signs, usual_belief
@@ -182,3 +184,22 @@ def test_a_search_goes_on_only_as_long_as_it_has_a_chance() -> None:
     none = usual | {"passing": 0, "failures": 10, "lead": 0, "second": 0}
     assert goes_on(Course(**none))
     assert not goes_on(Course(**none | {"draws": 100}))
+
+
+def test_a_learned_reward_decides_in_place_of_the_size() -> None:
+    weights = {"raised": -9.0, "size": -1.0}
+    model = RewardModel(
+        signs=SIGNS,
+        model=Linear(bias=0.0, weights=tuple(weights.get(name, 0.0) for name in SIGNS)),
+    )
+    votes = [verdict("cd"), verdict("ab"), verdict("cd"), verdict("a!")]
+    strategy = Agreement(n=50, exhaustive=True, own=AgreementOptions(parallel=1), reward=model)
+    by_size, by_model = after(votes, ALL), after(votes, strategy)
+    assert by_size.best is not None
+    assert by_model.best is not None
+    assert (by_size.best.index, by_model.best.index) == (0, 1)
+    assert AgreementState.model_validate_json(by_model.model_dump_json()) == by_model
+    failing = [verdict("cd", passed=False, reward=0.5)] * 2 + [verdict("ab", passed=False)]
+    closest = after(failing, strategy).best
+    assert closest is not None
+    assert closest.index == 0  # of those that fail it has learned nothing

@@ -1,0 +1,1 @@
+"""A process reward that is learned from one's own journals, beside the partial pass rate."""
