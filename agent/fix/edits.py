@@ -78,7 +78,7 @@ def _changes(source: Source, suspect: Suspect) -> Iterator[Change]:
     for function in source.functions:
         first = min([function.lineno, *(one.lineno for one in function.decorator_list)])
         if first <= suspect.line and suspect.last <= (function.end_lineno or first):
-            for family in families().values():
+            for family in families(wide=True).values():
                 for change in family(source, function):
                     if suspect.line <= change.line <= suspect.last:
                         yield change

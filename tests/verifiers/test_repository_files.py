@@ -222,6 +222,19 @@ def test_names_and_places_of_tests_are_read() -> None:
     assert not found.is_test_file("test_a.py")
 
 
+def test_a_package_with_its_tests_within_is_no_folder_of_tests() -> None:
+    files = {"pytest.ini": "[pytest]\ntestpaths = pkg checks\n", "checks/helper.py": ""}
+    files |= {"pkg/__init__.py": "", "pkg/core.py": "", "pkg/part/tests/test_core.py": ""}
+    found = snapshot(files)
+    settings = read_settings(found)
+    assert settings.packages == ("pkg",)
+    assert sources(found, settings, Rules()) == ("pkg/__init__.py", "pkg/core.py")
+    for path in ("checks/helper.py", "pkg/part/tests/test_core.py", "pkg/part/tests/more.py"):
+        assert "belongs to the tests" in check({path: ""}, found, settings, Rules())
+    plain = {name: text for name, text in files.items() if "tests" not in name}
+    assert read_settings(snapshot(plain)).packages == ()
+
+
 @pytest.mark.parametrize("name", ["pyproject.toml", "pytest.ini"])
 def test_settings_that_cant_be_read(name: str) -> None:
     with pytest.raises(RepositoryError, match=f"{name} can't be read"):

@@ -11,13 +11,12 @@ from pathlib import PurePosixPath
 
 from pydantic import BaseModel, ConfigDict
 
-from .settings import SuiteSettings
+from .settings import TEST_FOLDERS, SuiteSettings
 from .snapshot import Snapshot
 
 Patch = Mapping[str, str | None]
 """Paths of the repository, each with its whole new text, or `None` where the file goes."""
 
-_TEST_FOLDERS = frozenset({"test", "tests"})
 _CI_FOLDERS = frozenset({"ci", "scripts", "tools"})
 _TEST_NAMES = ("test_*.py", "*_test.py", "tests.py", "test.py", "conftest.py")
 _SETUP_NAMES = frozenset({
@@ -149,9 +148,10 @@ def _is_test(path: str, settings: SuiteSettings) -> bool:
     pure = PurePosixPath(path)
     if is_test_name(path) or settings.is_test_file(path):
         return True
-    if _TEST_FOLDERS & set(pure.parts[:-1]):
+    if TEST_FOLDERS & set(pure.parts[:-1]):
         return True
-    tops = [top.rstrip("/") for top in settings.test_paths if top.rstrip("/") not in ("", ".")]
+    tops = [top.rstrip("/") for top in settings.test_paths if top not in settings.packages]
+    tops = [top for top in tops if top not in ("", ".")]
     return any(path == top or path.startswith(f"{top}/") for top in tops if top != "src")
 
 
@@ -190,7 +190,7 @@ def _shadow(path: str, snapshot: Snapshot) -> str:
     for other in snapshot.files:
         beside = PurePosixPath(other)
         same = beside.suffix == ".py" and beside.stem == pure.stem != "__init__"
-        if same and (_TEST_FOLDERS & set(beside.parts[:-1]) or "test" in beside.name):
+        if same and (TEST_FOLDERS & set(beside.parts[:-1]) or "test" in beside.name):
             return f"{path} would hide {other} of the tests"
     return ""
 

@@ -32,15 +32,18 @@ _DROPPED_WITH_VALUE = frozenset({
     "-n", "--numprocesses", "--dist", "--maxfail", "--tb", "--color", "--durations", "-c",
     "--rootdir", "--confcutdir", "--basetemp", "--junitxml", "--junit-xml", "--log-file", "-o",
     "--override-ini", "--timeout", "--timeout-method", "--reruns", "--html", "--deselect",
-    "--cov-report", "--cov-config", "--hypothesis-seed", "--hypothesis-profile", "--debug",
+    "--cov-report", "--cov-config", "--cov-fail-under", "--cov-context", "--hypothesis-seed",
+    "--hypothesis-profile", "--debug",
 })  # fmt: skip
 _DROPPED = frozenset({
     "-x", "--exitfirst", "--lf", "--last-failed", "--ff", "--failed-first", "--nf", "--new-first",
     "--sw", "--stepwise", "--sw-skip", "--stepwise-skip", "--pdb", "--trace", "--strict",
     "--strict-config", "-q", "--quiet", "-v", "--verbose", "-s", "-l", "--showlocals",
-    "--no-header", "--no-summary", "--cov", "--no-cov", "--self-contained-html", "--cache-clear",
+    "--no-header", "--no-summary", "--cov", "--no-cov", "--no-cov-on-fail", "--cov-append",
+    "--cov-branch", "--cov-reset", "--self-contained-html", "--cache-clear",
     "--collect-only", "--co", "--pyargs", "--setup-only", "--setup-plan", "--runxfail",
 })  # fmt: skip
+TEST_FOLDERS = frozenset({"test", "tests"})
 _CAPTURE = "--capture=fd"
 
 
@@ -53,6 +56,7 @@ class SuiteSettings(BaseModel):
         files: patterns of the names of test files.
         functions: what the names of test functions begin with, the first of it.
         test_paths: folders and files that tests are collected from; empty for everywhere.
+        packages: those of them that are no folders of tests, but have some within.
         roots: folders to import from.
         plugins: plug-ins that it asks for by name.
         name: of the project, or empty.
@@ -66,6 +70,7 @@ class SuiteSettings(BaseModel):
     files: tuple[str, ...] = ("test_*.py", "*_test.py")
     functions: str = "test"
     test_paths: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
     roots: tuple[str, ...] = ("",)
     plugins: tuple[str, ...] = ()
     name: str = ""
@@ -89,6 +94,7 @@ def read_settings(snapshot: Snapshot) -> SuiteSettings:
     if any(path.startswith("src/") and path.endswith(".py") for path in snapshot.files):
         roots.insert(0, "src")
     defaults = SuiteSettings()
+    test_paths = tuple(_words(found.get("testpaths")))
     name, version = _project(snapshot)
     return SuiteSettings(
         name=name,
@@ -97,7 +103,8 @@ def read_settings(snapshot: Snapshot) -> SuiteSettings:
         arguments=tuple(arguments),
         files=tuple(_words(found.get("python_files"))) or defaults.files,
         functions=next(iter(_words(found.get("python_functions"))), "test").rstrip("*"),
-        test_paths=tuple(_words(found.get("testpaths"))),
+        test_paths=test_paths,
+        packages=tuple(top for top in test_paths if _has_tests_within(top.rstrip("/"), snapshot)),
         roots=tuple(roots),
         plugins=tuple(plugins),
     )
@@ -125,6 +132,17 @@ def _find(snapshot: Snapshot) -> tuple[str, Mapping[str, Any]]:
         if table is not None or name in ("pytest.ini", ".pytest.ini"):
             return name, table or {}
     return "", {}
+
+
+def _has_tests_within(top: str, snapshot: Snapshot) -> bool:
+    """Whether a folder is a package with a folder of tests in it."""
+    within = {
+        part
+        for path in snapshot.files
+        if path.startswith(f"{top}/") and path.endswith(".py")
+        for part in path.removeprefix(f"{top}/").split("/")[:-1]
+    }
+    return f"{top}/__init__.py" in snapshot.files and bool(TEST_FOLDERS & within)
 
 
 def _project(snapshot: Snapshot) -> tuple[str, str]:

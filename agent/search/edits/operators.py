@@ -44,19 +44,19 @@ def changes(source: Source, function: FunctionNode) -> Iterator[Change]:
         elif isinstance(node, ast.BinOp):
             sign, others = _ARITHMETIC.get(type(node.op), ("", ()))
             for other in others:
-                yield from _between(
+                yield from between(
                     source, "arithmetic.operator", node.left, node.right, sign, other
                 )
         elif isinstance(node, ast.AugAssign):
             sign, others = _ARITHMETIC.get(type(node.op), ("", ()))
             for other in (*(one + "=" for one in others), "="):
-                yield from _between(
+                yield from between(
                     source, "arithmetic.augmented", node.target, node.value, sign + "=", other
                 )
         elif isinstance(node, ast.BoolOp):
             sign, other = ("and", "or") if isinstance(node.op, ast.And) else ("or", "and")
             for left, right in pairwise(node.values):
-                yield from _between(source, "boolean.and-or", left, right, sign, other)
+                yield from between(source, "boolean.and-or", left, right, sign, other)
             for value in node.values:
                 yield source.replace("boolean.only", node, source.of(value))
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.USub):
@@ -73,14 +73,21 @@ def _compare(source: Source, node: ast.Compare) -> Iterator[Change]:
         sign = _COMPARISONS[type(operator)]
         left, right = operands[place], operands[place + 1]
         if sign in _BOUNDARY:
-            yield from _between(source, "comparison.boundary", left, right, sign, _BOUNDARY[sign])
-            yield from _between(source, "comparison.turned", left, right, sign, _TURNED[sign])
+            yield from between(source, "comparison.boundary", left, right, sign, _BOUNDARY[sign])
+            yield from between(source, "comparison.turned", left, right, sign, _TURNED[sign])
         for looser in _LOOSER.get(sign, ()):
-            yield from _between(source, "comparison.looser", left, right, sign, looser)
-        yield from _between(source, "comparison.opposite", left, right, sign, _OPPOSITE[sign])
+            yield from between(source, "comparison.looser", left, right, sign, looser)
+        yield from between(source, "comparison.opposite", left, right, sign, _OPPOSITE[sign])
 
 
-def _between(
+def sign_of(operator: ast.operator | ast.cmpop) -> str:
+    """How an operator is written."""
+    if isinstance(operator, ast.cmpop):
+        return _COMPARISONS[type(operator)]
+    return _ARITHMETIC[type(operator)][0] if type(operator) in _ARITHMETIC else ""
+
+
+def between(
     source: Source, kind: str, left: ast.expr, right: ast.expr, sign: str, other: str
 ) -> Iterator[Change]:
     """The operator between two operands replaced; their brackets and blanks stay."""

@@ -76,3 +76,15 @@ PRIORS: dict[str, float] = {
     "guard.empty": 0.0003,
     "guard.small": 0.0000,
 }
+GUESSES: dict[str, float] = {
+    "order.swapped": 0.0040,
+    "argument.forgotten": 0.0040,
+    "argument.none": 0.0040,
+    "exception.also": 0.0030,
+    "exception.other": 0.0020,
+    "decorator.missing": 0.0020,
+    "other.comparison": 0.0015,
+    "other.arithmetic": 0.0015,
+    "other.sign": 0.0015,
+}
+"""Kinds that were not among the edits of that bank: guessed, as what seldom is meant."""

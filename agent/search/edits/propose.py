@@ -8,13 +8,18 @@ from importlib.metadata import entry_points
 from typing import cast
 
 from agent.search.edits import (
+    arguments,
+    decorators,
     flow,
     guards,
+    handlers,
     imports,
     missing,
     names,
     numbers,
     operators,
+    order,
+    others,
     swaps,
     terms,
     wraps,
@@ -40,16 +45,31 @@ _BUILT_IN: dict[str, Family] = {
     "flow": flow.changes,
     "missing": missing.changes,
 }
+_WIDE: dict[str, Family] = {
+    "order": order.changes,
+    "arguments": arguments.changes,
+    "handlers": handlers.changes,
+    "decorators": decorators.changes,
+    "others": others.changes,
+}
+"""What goes wrong in grown code rather than in samples of a model; the edits of those were measured
+without these."""
 
 MOST = 500
 """Edits of one program at the most, however many are asked for."""
 
 
 @functools.cache
-def families() -> dict[str, Family]:
-    """Every family of edits by name; others come through the entry-point group `regreen.edits`."""
+def families(*, wide: bool = False) -> dict[str, Family]:
+    """Every family of edits by name; others come through the entry-point group `regreen.edits`.
+
+    Args:
+        wide: whether those for code that has grown, as in repositories, are among them.
+    """
     found = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
-    return _BUILT_IN | {name: cast(Family, point.load()) for name, point in sorted(found.items())}
+    return (_BUILT_IN | _WIDE if wide else _BUILT_IN) | {
+        name: cast(Family, point.load()) for name, point in sorted(found.items())
+    }
 
 
 class Edits:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.search.edits.priors import LEAST, PRIORS
+from agent.search.edits.priors import GUESSES, LEAST, PRIORS
 from agent.search.edits.source import Change
 from agent.search.edits.symptoms import Symptoms
 
@@ -22,14 +22,17 @@ _FITS: dict[str, tuple[str, ...]] = {
     "shorter": ("flow", "range", "slice", "comparison", "constant", "guard"),
     "elements": ("wrap", "arithmetic", "name", "swap", "index", "constant"),
     "number": ("range", "constant", "comparison", "arithmetic", "name", "wrap"),
-    "raises": ("guard", "import", "range", "index", "wrap", "name", "comparison.boundary"),
+    "raises": (
+        *("guard", "import", "range", "index", "wrap", "name", "comparison.boundary"),
+        *("exception", "argument", "decorator", "order.swapped"),
+    ),
     "endless": ("arithmetic", "comparison", "constant", "flow", "name", "guard"),
 }
 
 
 def score(change: Change, found: Symptoms) -> float:
     """How much is to be hoped of a change; the scale means nothing."""
-    value = PRIORS.get(change.kind, LEAST)
+    value = PRIORS.get(change.kind, GUESSES.get(change.kind, LEAST))
     if change.line in found.lines:
         value *= _BLAMED
     if any(change.kind.startswith(_FITS.get(sign, ())) for sign in found.signs):

@@ -98,6 +98,52 @@ BUGS = {
 """A program, and what has to be replaced by what in it."""
 
 
+WIDE = {
+    "order": (
+        "def f(a):\n    while a:\n        a = a // 2  # half\n        yield a\n",
+        "        a = a // 2  # half\n        yield a",
+        "        yield a\n        a = a // 2",
+    ),
+    "nothing handed over": ("def f(a, b):\n    return g(a, None)\n", "None", "b"),
+    "forgotten at the end": (
+        "def g(a, b=0):\n    return a + b\n\n\ndef f(a, b):\n    return g(a)\n",
+        "g(a)\n",
+        "g(a, b=b)\n",
+    ),
+    "forgotten before": (
+        "class A:\n    def g(self, a, b=0):\n        return a + b\n\n"
+        "    def f(self, a, c):\n        return self.g(c)\n",
+        "g(c)",
+        "g(a, c)",
+    ),
+    "wrong exception": (
+        "def f(a):\n    try:\n        return a[0]\n    except KeyError:\n        return 1\n",
+        "KeyError",
+        "IndexError",
+    ),
+    "one exception too few": (
+        "def f(a):\n    try:\n        return a[0]\n"
+        "    except (KeyError, OSError):\n        return 1\n",
+        "(KeyError, OSError)",
+        "(KeyError, OSError, IndexError)",
+    ),
+    "no property": (
+        "class A:\n    def f(self):\n        return 1\n",
+        "    def",
+        "    @property\n    def",
+    ),
+    "static": (
+        "class A:\n    def f(a):\n        return a\n",
+        "    def",
+        "    @staticmethod\n    def",
+    ),
+    "another comparison": ("def f(a, b):\n    return a is b\n", "is", ">="),
+    "another operator": ("def f(a, b):\n    return a % b\n", "%", "+"),
+    "another sign": ("def f(a):\n    return +a\n", "+", "-"),
+}
+"""The same for families that only repositories get."""
+
+
 def programs(program: str, found: Symptoms = NOTHING_KNOWN, **more: str) -> list[str]:
     edits = edits_of(program, found, **more)
     assert edits is not None
@@ -113,6 +159,23 @@ def test_the_edit_that_repairs_is_among_them(name: str) -> None:
     assert program.count(wrong) == 1
     wanted = normalised_hash(program.replace(wrong, right))
     assert wanted in {normalised_hash(one) for one in programs(program)}
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_grown_code_has_further_edits(name: str) -> None:
+    program, wrong, right = WIDE[name]
+    assert program.count(wrong) == 1
+    wanted = normalised_hash(program.replace(wrong, right))
+    source = read(program)
+    assert source is not None
+    found = [
+        source.apply(change)
+        for function in source.functions
+        for family in families(wide=True).values()
+        for change in family(source, function)
+    ]
+    assert wanted in {normalised_hash(one) for one in found}
+    assert wanted not in {normalised_hash(one) for one in programs(program)}
 
 
 NEARLY = '''from math import sqrt
@@ -190,7 +253,7 @@ def test_what_is_no_program_has_no_edits(text: str) -> None:
 def test_every_family_is_in_use() -> None:
     folder = Path(edits_of.__wrapped__.__code__.co_filename).parent
     shared = {"__init__", "source", "symptoms", "ranking", "priors", "propose"}
-    assert set(families()) == {path.stem for path in folder.glob("*.py")} - shared
+    assert set(families(wide=True)) == {path.stem for path in folder.glob("*.py")} - shared
 
 
 def failed(detail: str, outcome: Outcome = Outcome.FAILED) -> Verdict:
