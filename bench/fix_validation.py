@@ -14,7 +14,8 @@ Three questions are put:
 - alone: if a patch were the only one that is found, what is it called? Over-fits planted included.
 - together: is the true fix chosen from among it and the planted over-fits?
 
-To run the suite on small edits costs most, so here one run compares the cases for many of them.
+Suites cost most, so here it is calls that tell which small edits pass: what tests recorded has to
+give what it gives with the patch. All tests here compare results for equality.
 """
 
 from __future__ import annotations
@@ -37,10 +38,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from agent.budget import Budget, Ledger
 from agent.fix.edits import edits
 from agent.fix.suspects import find_suspects
-from agent.fix.targets import find_targets
-from agent.fix.validation.assessment import Assessment, Confidence, Decision, Evidence, decide
+from agent.fix.targets import Targets
+from agent.fix.validation.assessment import Assessment, Decision, Evidence, order
+from agent.fix.validation.encoded import to_data, to_value
 from agent.fix.validation.harness import Harness, Seen
-from agent.fix.validation.inputs import Input, Origin, make_inputs, to_data, to_value
+from agent.fix.validation.inputs import Input, Origin, make_inputs
 from agent.fix.validation.neighbours import neighbours
 from agent.fix.validation.validator import Validator
 from bench.fix_validation_programs import Program, humaneval, quixbugs
@@ -56,7 +58,8 @@ from verifiers.repository import (
 )
 
 _SUITE_SECONDS = 120.0
-_EDITS = 240
+_EDITS = 79
+"""Small edits of a program; with the true fix, what two runs observe."""
 _FURTHER, _FINALISTS = 24, 4
 """As `agent.fix.repair` has them."""
 _ALONE = 6
@@ -107,15 +110,73 @@ class Row:
     why: tuple[str, ...]
 
 
-class _Quick(Validator):
-    """Has the cases compared by one run, in place of a run of the suite for each patch."""
+class _Remembering(Harness):
+    """Keeps what each version gave."""
 
-    cases: tuple[Input, ...]
-    truth: tuple[Seen, ...]
+    def __init__(self, verifier: RepositoryVerifier, known: dict[str, tuple[Seen, ...]]) -> None:
+        super().__init__(verifier)
+        self._known = known
+
+    async def observe(
+        self, patches: Sequence[Patch], inputs: Sequence[Input]
+    ) -> list[tuple[Seen, ...]]:
+        found = await super().observe(patches, inputs)
+        self._known |= {_key(one): seen for one, seen in zip(patches, found, strict=True)}
+        return found
+
+
+def _key(patch: Patch) -> str:
+    return json.dumps(dict(patch), sort_keys=True)
+
+
+class _Quick(Validator):
+    """Tells by the calls that tests made which small edits pass."""
+
+    known: dict[str, tuple[Seen, ...]]
+    tried: dict[int, Evidence]
+
+    def _harness(self) -> Harness:
+        return _Remembering(self.verifier, self.known)
 
     async def passes(self, patches: Sequence[Patch]) -> list[bool]:
-        rows = await self._harness().observe(patches, self.cases)
-        return [_same(row, self.truth) for row in rows]
+        places = [n for n, one in enumerate(self._inputs) if one.origin.recorded]
+        first = self._seen[0]
+        return [
+            _same([self.known[_key(one)][n] for n in places], [first[n] for n in places])
+            for one in patches
+        ]
+
+    async def try_neighbours(
+        self, patch: Patch, chosen: Assessment, evidence: Evidence
+    ) -> Evidence:
+        if chosen.number not in self.tried:
+            self.tried[chosen.number] = await super().try_neighbours(patch, chosen, Evidence())
+        found = self.tried[chosen.number]
+        names = ("neighbours", "survived", "alike")
+        return evidence.model_copy(update={name: getattr(found, name) for name in names})
+
+    async def among(self, numbers: Sequence[int], patches: Sequence[Patch]) -> _Choice:
+        """What is chosen if only some of the assessed patches had been found, in this order."""
+        known = {one.number: one for one in self.everything}
+        groups = [known[number].group for number in numbers]
+        some = [
+            known[number].model_copy(update={"alike": groups.count(known[number].group)})
+            for number in numbers
+        ]
+        places = {number: place for place, number in enumerate(numbers)}
+        some.sort(key=lambda one: (*order(one)[:-1], places[one.number]))
+        self._assessed = tuple(some)
+        decision = await self.decide(some[0], patches, proven=True)
+        return _Choice(some[0], decision, self.evidence)
+
+    everything: tuple[Assessment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    one: Assessment
+    decision: Decision
+    evidence: Evidence
 
 
 def _same(one: Sequence[Seen], other: Sequence[Seen]) -> bool:
@@ -144,7 +205,7 @@ class _Bench:
     async def run(self) -> None:
         """Makes patches, sorts them into right and wrong, and has them judged."""
         program = self._program
-        everything = await self._seen(program.cases)
+        everything = await self._before_and_after(program.cases)
         wrong = [n for n, (a, b) in enumerate(everything) if not _same([a], [b])]
         visible = self._choose(len(program.cases), wrong)
         if visible is None:
@@ -152,13 +213,7 @@ class _Bench:
         cases = [program.cases[number] for number in visible]
         self._snapshot = _snapshot(program, cases)
         verifier = RepositoryVerifier(self._sandbox, self._snapshot, self._options)
-        targets = await find_targets(self._sandbox, self._snapshot, self._options)
-        if not targets.failing or targets.broken:
-            print(
-                f"{program.name} {self._size}: {targets.broken or 'nothing fails'}", file=sys.stderr
-            )
-            return
-        self._targets = targets
+        self._targets = _targets(program.name, visible, wrong, everything)
         given = [program.cases[number] for number in visible if number in wrong]
         patches = self._patches(verifier, given)
         kinds = [kind for kind, _ in patches]
@@ -177,11 +232,7 @@ class _Bench:
             )
             for n in passing
         }
-        self._cases, self._case_truth = tuple(shown), truth[: len(shown)]
-        texts = [patch for _, patch in patches]
-        await self._found([n for n in passing if kinds[n] == "edit"], texts, right)
-        await self._together([n for n in passing if kinds[n] != "edit"], texts, kinds, right)
-        await self._alone(passing, texts, kinds, right)
+        await self._judge(passing, [patch for _, patch in patches], kinds, right)
 
     def _choose(self, count: int, wrong: Sequence[int]) -> list[int] | None:
         """Which cases the suite has: one that fails at the least, and others if there are any."""
@@ -195,7 +246,7 @@ class _Bench:
         rest = [n for n in range(count) if n not in first]
         return sorted([*first, *self._draw.sample(rest, max(0, size - len(first)))])
 
-    async def _seen(self, cases: Sequence[Any]) -> list[tuple[Seen, Seen]]:
+    async def _before_and_after(self, cases: Sequence[Any]) -> list[tuple[Seen, Seen]]:
         snapshot = _snapshot(self._program, cases)
         harness = Harness(RepositoryVerifier(self._sandbox, snapshot, self._options))
         old, new = await harness.observe(
@@ -227,7 +278,7 @@ class _Bench:
             found.append(("edit", dict(texts)))
         return found
 
-    def _validator(self) -> _Quick:
+    async def _validator(self, patches: Sequence[Patch]) -> _Quick:
         targets = self._targets
         validator = _Quick(
             verifier=RepositoryVerifier(self._sandbox, self._snapshot, self._options),
@@ -237,90 +288,61 @@ class _Bench:
             hanging=targets.hanging,
             passing=targets.passing,
         )
-        validator.cases, validator.truth = self._cases, self._case_truth
+        validator.known, validator.tried = {}, {}
+        validator.everything = await validator.assess(patches)
         return validator
-
-    async def _found(
-        self, passing: Sequence[int], texts: Sequence[Patch], right: dict[int, bool]
-    ) -> None:
-        finalists = [n for n in passing if n - passing[0] <= _FURTHER][:_FINALISTS]
-        if finalists:
-            await self._judge("found", finalists, texts, ["edit"] * len(texts), right)
-
-    async def _together(
-        self,
-        passing: Sequence[int],
-        texts: Sequence[Patch],
-        kinds: Sequence[str],
-        right: dict[int, bool],
-    ) -> None:
-        """The true fix comes last, so that nothing but evidence can choose it."""
-        if len(passing) > 1:
-            await self._judge("together", passing[::-1], texts, kinds, right)
 
     async def _judge(
         self,
-        question: str,
-        numbers: Sequence[int],
-        texts: Sequence[Patch],
-        kinds: Sequence[str],
-        right: dict[int, bool],
-    ) -> None:
-        validator = self._validator()
-        patches = [texts[n] for n in numbers]
-        found = await validator.assess(patches)
-        decision = await validator.decide(found[0], patches, proven=True)
-        number = numbers[found[0].number]
-        self._add(question, kinds[number], right[number], found[0], decision, validator.evidence)
-
-    async def _alone(
-        self,
         passing: Sequence[int],
         texts: Sequence[Patch],
         kinds: Sequence[str],
         right: dict[int, bool],
     ) -> None:
-        numbers = [n for n in passing if kinds[n] != "edit"]
+        """Puts the three questions; the numbers are those of the patches."""
+        edits_ = [n for n in passing if kinds[n] == "edit"]
+        finalists = [n for n in edits_ if n - edits_[0] <= _FURTHER][:_FINALISTS]
+        own = [n for n in passing if kinds[n] != "edit"]
+        alone = list(own)
         for verdict in (True, False):
-            some = [n for n in passing if kinds[n] == "edit" and right[n] is verdict]
-            numbers += self._draw.sample(some, min(_ALONE, len(some)))
-        validator = self._validator()
-        patches = [texts[n] for n in numbers]
-        for one in await validator.assess(patches):
-            evidence = Evidence()
-            if decide(one, evidence, proven=True, tried=False).confidence is Confidence.VALIDATED:
-                evidence = await validator.try_neighbours(patches[one.number], one, evidence)
-            number = numbers[one.number]
-            said = decide(one, evidence, proven=True)
-            self._add("alone", kinds[number], right[number], one, said, evidence)
+            some = [n for n in edits_ if right[n] is verdict]
+            alone += self._draw.sample(some, min(_ALONE, len(some)))
+        wanted = list(dict.fromkeys([*finalists, *own, *alone]))
+        patches = [texts[n] for n in wanted]
+        validator = await self._validator(patches)
+        questions = [("found", finalists), ("together", own[::-1] if len(own) > 1 else [])]
+        questions += [("alone", [n]) for n in alone]
+        for question, numbers in questions:
+            if numbers:
+                found = await validator.among([wanted.index(n) for n in numbers], patches)
+                number = wanted[found.one.number]
+                self._add(question, kinds[number], right[number], found)
 
-    def _add(
-        self,
-        question: str,
-        kind: str,
-        right: bool,
-        one: Assessment,
-        said: Decision,
-        evidence: Evidence,
-    ) -> None:
+    def _add(self, question: str, kind: str, right: bool, found: _Choice) -> None:
+        one, said = found.one, found.decision
         numbers = {
-            **evidence.model_dump(exclude={"differing"}),
+            **found.evidence.model_dump(exclude={"differing"}),
             "behaviour": one.behaviour.model_dump(exclude={"examples"}) if one.behaviour else None,
             "flags": [f"{flag.weight}:{flag.sort}" for flag in one.flags],
             "diff_size": one.size,
         }
+        program = self._program.name
+        confidence = str(said.confidence)
         self.rows.append(
-            Row(
-                self._program.name,
-                self._size,
-                question,
-                kind,
-                right,
-                str(said.confidence),
-                numbers,
-                said.why,
-            )
+            Row(program, self._size, question, kind, right, confidence, numbers, said.why)
         )
+
+
+def _targets(
+    name: str, visible: Sequence[int], wrong: Sequence[int], seen: Sequence[tuple[Seen, Seen]]
+) -> Targets:
+    """Which of the suite's tests fail and which hang, as is known of the cases."""
+    ids = {number: f"test_{name}.py::test_case[{place}]" for place, number in enumerate(visible)}
+    return Targets(
+        failing={ids[n]: "" for n in visible if n in wrong},
+        hanging=tuple(ids[n] for n in visible if seen[n][0].kind == "hang"),
+        passing=tuple(ids[n] for n in visible if n not in wrong),
+    )
 
 
 def planted(program: Program, failing: Sequence[Any]) -> list[str]:
@@ -437,6 +459,8 @@ async def run(given: argparse.Namespace) -> list[Row]:
                 bench = _Bench(sandbox, program, size, given.seed)
                 await bench.run()
                 found += bench.rows
+                if given.json is not None:
+                    given.json.write_text(json.dumps([asdict(row) for row in found], indent=1))
                 print(
                     f"{program.name} {size}: {len(bench.rows)} rows,"
                     f" {time.monotonic() - began:.0f} s",
@@ -487,8 +511,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="write the rows there")
     given = parser.parse_args(argv)
     rows = anyio.run(run, given)
-    if given.json is not None:
-        given.json.write_text(json.dumps([asdict(row) for row in rows], indent=1))
     show(rows)
     return 0
 

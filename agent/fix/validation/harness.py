@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from agent.fix.validation.encoded import is_given
 from agent.fix.validation.inputs import Input
 from agent.fix.validation.inside.parts import PIECE, unpacked
 from sandbox.jobs import Report
@@ -27,6 +28,7 @@ _AT_ONCE = 40
 """Versions that one run observes."""
 _INPUTS_A_PIECE = 40
 """Inputs, of which what a version gives fits into one message, packed."""
+_MOST_CALLS = 3000
 _MESSAGE = re.compile(r"\[\[([^\[\]\s]*)\]\]")
 _NUMBER = re.compile(r"\[(\d+)\]$")
 _KINDS = frozenset({"value", "raised", "hang", "strange", "unready", "lost"})
@@ -193,10 +195,12 @@ def _messages(report: Report, file: str) -> dict[int, str]:
 
 
 def _calls(text: str) -> tuple[Call, ...]:
+    """What a recording says, as far as it is one: it comes from where others' code runs."""
     try:
-        return tuple(Call.model_validate(one) for one in unpacked(text)["calls"])
+        found = [Call.model_validate(one) for one in unpacked(text)["calls"][:_MOST_CALLS]]
     except (ValueError, KeyError, TypeError, ValidationError):
         return ()
+    return tuple(one for one in found if is_given(one.given))
 
 
 def _observations(text: str, count: int) -> tuple[Seen, ...]:

@@ -16,6 +16,7 @@ from itertools import islice
 from typing import Any
 
 from agent.fix.validation.difference import FunctionNode
+from agent.fix.validation.encoded import Arguments, Opaque, given_of, pair_of, to_data, to_value
 from verifiers.inputs.kinds import UNKNOWN, Kind, of_annotation, of_values, refine
 from verifiers.inputs.values import Maker, Palette, changes, palette
 
@@ -66,30 +67,16 @@ class Input:
     @property
     def small(self) -> bool:
         """Whether it is made of empty values, truths and numbers up to one."""
-        arguments, named = _pair(self.given)
+        arguments, named = pair_of(self.given)
         return all(map(_is_small, (*arguments, *named.values())))
 
     @property
     def text(self) -> str:
         """As a call, for people."""
-        arguments, named = _pair(self.given)
+        arguments, named = pair_of(self.given)
         parts = [_shown(one) for one in arguments]
         parts += [f"{key}={_shown(value)}" for key, value in named.items()]
         return f"{self.function.rpartition(':')[2]}({', '.join(parts)})"
-
-
-@dataclass(frozen=True, slots=True)
-class Opaque:
-    """A value that is not made here: its text, as JSON."""
-
-    text: str
-
-    def __repr__(self) -> str:
-        data = json.loads(self.text)
-        return f"<{data[2]}>" if data[0] in ("o", "T", "e", "m") else f"<{data[-1]}>"
-
-
-Arguments = tuple[list[Any], dict[str, Any]]
 
 
 def make_inputs(
@@ -123,7 +110,7 @@ def make_inputs(
 
     add(iter(failing), Origin.FAILING, _RECORDED)
     add(iter(passing), Origin.PASSING, _RECORDED)
-    wrong, right = [_pair(one) for one in failing], [_pair(one) for one in passing]
+    wrong, right = [pair_of(one) for one in failing], [pair_of(one) for one in passing]
     every = [*wrong, *right]
     colours = palette(
         [value for arguments, named in every for value in (*arguments, *named.values())]
@@ -149,17 +136,18 @@ def _changes(given: Arguments, draw: random.Random, colours: Palette) -> Iterato
     arguments, named = given
     for place, value in enumerate(arguments):
         for other in _other(value, draw, colours):
-            yield _given([*arguments[:place], other, *arguments[place + 1 :]], named)
+            yield given_of([*arguments[:place], other, *arguments[place + 1 :]], named)
     for key, value in named.items():
         for other in _other(value, draw, colours):
-            yield _given(arguments, {**named, key: other})
+            yield given_of(arguments, {**named, key: other})
 
 
 def _other(value: Any, draw: random.Random, colours: Palette) -> Iterator[Any]:
-    if isinstance(value, Opaque):
-        yield from _other_state(value, draw, colours)
-    else:
-        with contextlib.suppress(TypeError):  # an object in place of a number
+    # an object in place of a number, an infinite one, an encoded object that is none
+    with contextlib.suppress(TypeError, ValueError, OverflowError, LookupError):
+        if isinstance(value, Opaque):
+            yield from _other_state(value, draw, colours)
+        else:
             yield from changes(value, draw, colours)
 
 
@@ -212,12 +200,12 @@ def _fresh(
         size = draw.choice(sizes)
         like = [one for one in found if len(one[0]) == size]
         arguments: list[Any] = []
-        with contextlib.suppress(LookupError, TypeError, ValueError):
+        with contextlib.suppress(LookupError, TypeError, ValueError, OverflowError):
             for place in range(size):
                 seen = [one[0][place] for one in like]
                 kind = refine(annotations.get(place, UNKNOWN), of_values(seen))
                 arguments.append(_value(kind, seen, maker, draw))
-            yield _given(arguments, draw.choice(like)[1])
+            yield given_of(arguments, draw.choice(like)[1])
 
 
 def _value(kind: Kind, seen: Sequence[Any], maker: Maker, draw: random.Random) -> Any:
@@ -235,69 +223,6 @@ def _annotations(node: FunctionNode | None) -> Mapping[int, Kind]:
         return {}
     positional = [*node.args.posonlyargs, *node.args.args]
     return {place: of_annotation(one.annotation) for place, one in enumerate(positional)}
-
-
-def _given(arguments: Sequence[Any], named: Mapping[str, Any]) -> Any:
-    return ["l", [["l", [to_data(one) for one in arguments]],
-                  ["d", [[key, to_data(value)] for key, value in named.items()]]]]  # fmt: skip
-
-
-def _pair(given: Any) -> Arguments:
-    """Arguments by place and by name.
-
-    Raises:
-        ValueError: it is no such pair.
-    """
-    value = to_value(given)
-    if isinstance(value, list) and len(value) == 2:
-        arguments, named = value
-        if isinstance(arguments, list) and isinstance(named, dict):
-            return arguments, named
-    raise ValueError("no pair of a list and a dictionary")
-
-
-def to_value(data: Any) -> Any:
-    """What an encoded value is; `Opaque` where it is no builtin one."""
-    if not isinstance(data, list):
-        return data
-    sort = data[0]
-    with contextlib.suppress(TypeError, ValueError, IndexError):
-        if sort in ("l", "t", "s", "z"):
-            make = {"l": list, "t": tuple, "s": set, "z": frozenset}[sort]
-            return make([to_value(one) for one in data[1]])
-        if sort == "d":
-            return {to_value(key): to_value(item) for key, item in data[1]}
-        if sort == "i":
-            return int(data[1], 16)
-        if sort == "f":
-            return float(data[1])
-        if sort == "b":
-            return bytes.fromhex(data[1])
-        if sort == "c":
-            return complex(to_value(data[1]), to_value(data[2]))
-    return Opaque(json.dumps(data))
-
-
-def to_data(value: Any) -> Any:
-    """A builtin value, encoded; what is opaque comes out as it went in."""
-    if isinstance(value, Opaque):
-        return json.loads(value.text)
-    kind = type(value)
-    if kind in (list, tuple):
-        return ["l" if kind is list else "t", [to_data(one) for one in value]]
-    if kind in (set, frozenset):
-        return ["s" if kind is set else "z", sorted(map(to_data, value), key=json.dumps)]
-    if kind is dict:
-        return ["d", [[to_data(key), to_data(item)] for key, item in value.items()]]
-    if kind is int and abs(value) >= 1 << 53:
-        return ["i", hex(value)]
-    if kind is float and (value != value or value in (float("inf"), float("-inf"))):
-        return ["f", repr(value)]
-    if kind is bytes:
-        return ["b", value.hex()]
-    if kind is complex:
-        return ["c", to_data(value.real), to_data(value.imag)]
-    return value
 
 
 def _is_small(value: Any) -> bool:

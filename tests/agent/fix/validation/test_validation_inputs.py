@@ -7,7 +7,8 @@ import json
 from typing import Any
 
 from agent.fix.validation.difference import FunctionNode
-from agent.fix.validation.inputs import Input, Origin, make_inputs, to_value
+from agent.fix.validation.encoded import is_given, to_value
+from agent.fix.validation.inputs import Input, Origin, make_inputs
 from agent.fix.validation.inside.values import Encoder
 from agent.fix.validation.neighbours import neighbours, size
 from agent.fix.validation.watching import functions_to_watch
@@ -77,6 +78,36 @@ def test_an_object_is_changed_in_what_it_holds() -> None:
     assert all('"prices"' in state for state in states)
     assert found[0].text == "Cart.sum(<Cart>, key='a')"
     assert make_inputs("cart:Cart.sum", [], [], None) == ()
+
+
+def test_recordings_are_claims_and_may_say_anything() -> None:
+    deep: Any = 1
+    for _ in range(5000):
+        deep = ["l", [deep]]
+    pair = ["l", [["l", []], ["d", []]]]
+    assert is_given(pair)
+    claims: tuple[Any, ...] = (
+        None, 1, [], [[]], ["l"], ["l", 3], ["o"], ["l", [["l", []]]], ["l", [["l", 1], ["d", []]]],
+        ["l", [["l", [deep]], ["d", []]]], ["l", [["l", ["x" * 9000]], ["d", []]]],
+        ["l", [["l", []], ["d", [[1, 2]]]]], ["l", [["l", []], ["d", [[["l", []], 2]]]]],
+        ["d", []], ["l", [["d", []], ["l", []]]], {"l": 1},
+    )  # fmt: skip
+    for forged in claims:
+        assert not is_given(forged), str(forged)[:60]
+    odd: list[Any] = [
+        ["i", "0x" + "f" * 3000],
+        ["f", "inf"],
+        ["f", "nan"],
+        ["k", "no", "no"],
+        ["o", 1, 2],
+        ["o", 1, 2, [3]],
+        [],
+    ]
+    for value in odd:
+        row = ["l", [["l", [value]], ["d", []]]]
+        if is_given(row):
+            for one in make_inputs("m:f", [row], [row], None):
+                assert one.text.startswith("f(")
 
 
 def test_changed_functions_and_those_that_call_them_are_watched() -> None:

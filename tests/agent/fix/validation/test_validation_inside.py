@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from agent.fix.validation.inputs import to_data, to_value
+from agent.fix.validation.encoded import to_data, to_value
 from agent.fix.validation.inside import recorder
 from agent.fix.validation.inside.driver import Driver
 from agent.fix.validation.inside.parts import packed, unpacked

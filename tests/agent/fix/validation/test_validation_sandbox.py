@@ -8,9 +8,10 @@ import pytest
 
 from agent.budget import Budget, Ledger
 from agent.fix.validation.assessment import Confidence
+from agent.fix.validation.encoded import to_value
 from agent.fix.validation.flags import Weight
 from agent.fix.validation.harness import Harness
-from agent.fix.validation.inputs import Input, Origin, to_value
+from agent.fix.validation.inputs import Input, Origin
 from agent.fix.validation.validator import Validator
 from sandbox.base import Sandbox
 from sandbox.registry import SandboxOptions, choose_sandbox
