@@ -180,7 +180,10 @@ def test_a_change_keeps_the_rest_and_the_original() -> None:
     assert after.text("a.py") is None
 
 
-INI = "[pytest]\naddopts = -ra -k 'not slow' --maxfail 1 --cov=pkg -n4 -p plug --strict-markers\n"
+INI = (
+    "[pytest]\naddopts = -ra -k 'not slow' --maxfail 1 --cov=pkg --cov-append --cov-report term"
+    " -n4 -p plug --strict-markers\n"
+)
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,15 @@ from packaging.version import InvalidVersion, Version
 
 from agent.fix.environment.git import ask
 from agent.fix.environment.setup_script import read_setup_script
-from agent.fix.environment.tables import load, table
+from agent.fix.environment.tables import Table, load, table
 from verifiers.repository import Snapshot
 
 _MODULES = frozenset({"_version", "version", "__version__", "_scm_version", "_version_info"})
 """Names of modules that builds write versions to."""
 _USUAL = ("__version__", "version", "__version_tuple__", "version_tuple")
+_ASSIGNED = re.compile(
+    r"""^(?:__version__|VERSION|version)(?:\s*:\s*\w+)?\s*=\s*(["'])(?P<version>[^"']+)\1""", re.M
+)
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
@@ -61,9 +64,25 @@ def _named(snapshot: Snapshot) -> tuple[str, str]:
     kept = dict(re.findall(r"^(Name|Version): (.+)$", snapshot.text("PKG-INFO") or "", re.M))
     names = [str(found["name"]) for found in tables if isinstance(found.get("name"), str)]
     versions = [str(found["version"]) for found in tables if isinstance(found.get("version"), str)]
+    versions += _assigned(snapshot, data)
     name = next((one for one in names if _PLAIN_NAME.fullmatch(one)), "")
     known = [one for one in (*versions, kept.get("Version", "")) if _is_version(one)]
     return name, next(iter(known), "")
+
+
+def _assigned(snapshot: Snapshot, data: Table) -> Iterator[str]:
+    """The version that a module assigns, where setuptools, Hatch or Flit are told to look there."""
+    named = table(data, "tool", "setuptools", "dynamic", "version").get("attr")
+    places = [str(table(data, "tool", "hatch", "version").get("path", ""))]
+    if isinstance(named, str) and "." in named:
+        place = named.rpartition(".")[0].replace(".", "/")
+        places += [
+            f"{root}{place}{end}" for root in ("", "src/") for end in (".py", "/__init__.py")
+        ]
+    for place in places:
+        found = _ASSIGNED.search(snapshot.text(place) or "")
+        if found is not None:
+            yield found["version"]
 
 
 def _is_version(text: str) -> bool:

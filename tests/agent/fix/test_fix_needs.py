@@ -202,6 +202,16 @@ def test_a_version_that_is_written_down_wins_and_nothing_needless_is_added(tmp_p
     assert with_versions(plain, tmp_path) == {
         "PKG-INFO": "Metadata-Version: 2.1\nName: shop\nVersion: 3.1\n"
     }
+    dynamic = '[project]\nname = "shop"\ndynamic = ["version"]\n'
+    attribute = dynamic + '[tool.setuptools.dynamic]\nversion = {attr = "shop.VERSION"}\n'
+    for files in (
+        {"pyproject.toml": attribute, "src/shop/__init__.py": "x = 1\nVERSION: str = '5.2'\n"},
+        {
+            "pyproject.toml": dynamic + '[tool.hatch.version]\npath = "a.py"',
+            "a.py": "version='5.2'",
+        },
+    ):
+        assert "Version: 5.2" in with_versions(tree(files), tmp_path)["PKG-INFO"]
     archive = tree({"pyproject.toml": SCM, "PKG-INFO": "Name: shop\nVersion: 4.0\n"})
     assert with_versions(archive, tmp_path) == {}
     assert with_versions(tree({"a.py": "x = 1\n"}), tmp_path) == {}
