@@ -17,9 +17,16 @@ from pydantic import SecretStr
 from agent.github.errors import GitHubConfigError, GitHubRefusedError, GitHubUnavailableError
 from agent.llm.redaction import child_environment, one_line
 from agent.llm.transport import is_loopback
-from verifiers.repository import RepositoryError, Rules, take_snapshot
-from verifiers.repository.patch import check as check_patch
-from verifiers.repository.settings import read_settings
+from verifiers.repository import (
+    Patch,
+    RepositoryError,
+    Snapshot,
+    SuiteOptions,
+    runner_names,
+    runner_of,
+    take_snapshot,
+)
+from verifiers.repository.runners import make_runner
 
 _NAME, _ADDRESS = "Regreen", "regreen@noreply.invalid"
 _TRAILER = "Regreen-Signature"
@@ -137,8 +144,7 @@ class Checkout:
             blob = None if found[4] == "D" else self._git("cat-file", "blob", found[3]).stdout
             changed[name] = None if blob is None else blob.decode("utf-8", "surrogateescape")
         try:
-            snapshot = take_snapshot(files / directory)
-            reason = check_patch(changed, snapshot, read_settings(snapshot), Rules())
+            reason = _refused(changed, take_snapshot(files / directory))
         except RepositoryError as error:
             raise GitHubRefusedError(f"the repository can't be read: {error}") from None
         if reason:
@@ -185,6 +191,18 @@ class Checkout:
             raise GitHubConfigError(
                 f"git can't be run in {self.folder}: {error.strerror}"
             ) from None
+
+
+def _refused(patch: Patch, snapshot: Snapshot) -> str:
+    """Why a patch may not be what a candidate has become; empty if by some runner it may.
+
+    Which runner the repair had is not asked: the user may have named one, and each has its sources.
+    """
+    likely = runner_of(snapshot)
+    names = (likely, *(name for name in runner_names() if name != likely))
+    reasons = (make_runner(snapshot, SuiteOptions(runner=name)).check(patch) for name in names)
+    first = next(reasons)
+    return first if first and all(reasons) else ""
 
 
 def _environment(remote: str, token: SecretStr) -> dict[str, str]:

@@ -172,6 +172,16 @@ def test_a_patch_that_does_what_none_may(checkout: Checkout, patch: str, said: s
     assert git(origin, "branch", "--list", "regreen/*") == ""
 
 
+def test_sources_of_another_runner(checkout: Checkout) -> None:
+    folder = checkout.folder
+    (folder / "cart.js").write_text("let a = 1;\n")
+    git(folder, "add", ".")
+    git(folder, "commit", "-qm", "more")
+    patch = "--- a/cart.js\n+++ b/cart.js\n@@ -1 +1 @@\n-let a = 1;\n+let a = 2;\n"
+    words = {"base": "main", "branch": BRANCH, "message": "Fix"}
+    assert checkout.push(patch.encode(), **words).state == "new"
+
+
 def test_a_folder_of_the_checkout(checkout: Checkout) -> None:
     folder = checkout.folder
     (folder / "sub").mkdir()
