@@ -14,6 +14,8 @@ from collections.abc import Iterator
 
 from agent.fix.asking import Situation
 from agent.fix.candidate import Candidate
+from agent.fix.validation.flags import Weight
+from agent.fix.validation.syntax import find_flags
 
 _LOOKS = frozenset({
     "_getframe", "currentframe", "getouterframes", "f_back", "f_locals", "tb_frame",
@@ -27,6 +29,9 @@ _SHORT = 2
 def special_case(situation: Situation, candidate: Candidate) -> str:
     """What a patch looks for that only the failing tests name, in half a sentence; or empty."""
     snapshot = situation.snapshot
+    for flag in find_flags(snapshot, candidate.texts, situation.targets.failing):
+        if flag.weight is Weight.CHEAT:
+            return f"it {flag}"
     files = {name.partition("::")[0] for name in situation.targets.failing}
     named: dict[str, str] = {}
     for path in files:
@@ -106,7 +111,9 @@ def _telling(value: object) -> bool:
         return abs(value) > 10 * _SHORT
     if isinstance(value, str | bytes):
         return len(value) > _SHORT
-    return isinstance(value, list | tuple | set | dict) and len(value) > 1
+    if isinstance(value, list | tuple | set | dict):
+        return len(value) > 1 or any(map(_telling, value))
+    return False
 
 
 def _parse(text: str) -> ast.Module | None:

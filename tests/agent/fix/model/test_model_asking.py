@@ -153,10 +153,11 @@ def test_a_model_is_told_how_it_failed_and_not_how_it_was_caught() -> None:
         ("    if not prices:\n        return 0\n    return sum(prices)\n", ""),
         ("    if prices == [20, 37]:\n        return 57\n    return 0\n", "[20, 37]"),
         ("    if str(prices) == '[20, 37]':\n        return 57\n    return 0\n", "[20, 37]"),
-        ("    return {'[20, 37]': 57}.get(repr(prices), 0)\n", "[20, 37]"),
+        ("    return {'[20, 37]': 57}.get(repr(prices), 0)\n", "57"),
+        ("    return 57 if '[20, 37]' == repr(prices) else 0\n", "37"),
         ("    if 37 in prices:\n        return 57\n    return 0\n", "37"),
-        ("    import sys\n    return sys._getframe(1).f_locals\n", "who calls"),
-        ("    import os\n    return 57 * ('PYTEST_CURRENT_TEST' in os.environ)\n", "who calls"),
+        ("    import sys\n    return sys._getframe(1).f_locals\n", "(cart.py:"),
+        ("    import os\n    return 57 * ('PYTEST_CURRENT_TEST' in os.environ)\n", "(cart.py:"),
     ],
 )
 def test_patches_for_the_inputs_of_the_tests_are_told(body: str, said: str) -> None:
