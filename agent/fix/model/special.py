@@ -83,7 +83,20 @@ def _asked(text: str) -> Iterator[object]:
             parts = [key for key in node.keys if key is not None]
         for part in parts:
             for one in ast.walk(part):
-                yield from _value(one)
+                for value in _value(one):
+                    yield value
+                    if isinstance(value, str):
+                        yield from _written(value)
+
+
+def _written(text: str) -> Iterator[object]:
+    """The values in a text that is what `repr` makes of some: `([1, 2], 3)`."""
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        return
+    if isinstance(value, list | tuple | set):
+        yield from filter(_telling, value)
 
 
 def _values(text: str) -> Iterator[object]:

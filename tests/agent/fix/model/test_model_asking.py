@@ -155,6 +155,7 @@ def test_a_model_is_told_how_it_failed_and_not_how_it_was_caught() -> None:
         ("    if str(prices) == '[20, 37]':\n        return 57\n    return 0\n", "[20, 37]"),
         ("    return {'[20, 37]': 57}.get(repr(prices), 0)\n", "57"),
         ("    return 57 if '[20, 37]' == repr(prices) else 0\n", "37"),
+        ("    return 57 if repr((prices, 1)) == '([20, 37], 1)' else 0\n", "[20, 37]"),
         ("    if 37 in prices:\n        return 57\n    return 0\n", "37"),
         ("    import sys\n    return sys._getframe(1).f_locals\n", "(cart.py:"),
         ("    import os\n    return 57 * ('PYTEST_CURRENT_TEST' in os.environ)\n", "(cart.py:"),
