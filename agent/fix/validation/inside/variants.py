@@ -22,7 +22,7 @@ from .alarm import clear_alarm
 from .driver import Driver
 from .parts import PIECE, packed
 
-VARIANT_SECONDS = 10.0
+VARIANT_SECONDS = 30.0
 """Wall time of one version, after which what it has told until then is all."""
 
 _top = Path.cwd()
