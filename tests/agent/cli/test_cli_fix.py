@@ -235,6 +235,7 @@ def test_every_output_of_one_run_in_a_step_of_github_actions(
             "GITHUB_STEP_SUMMARY": str(summary),
             "GITHUB_OUTPUT": str(outputs),
         },
+        timeout=270,
     )  # fmt: skip
     assert ended.code == 0, ended.err
     result = json.loads((out / "result.json").read_text())
