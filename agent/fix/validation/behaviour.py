@@ -60,6 +60,8 @@ class Behaviour(_Frozen):
             exception.
         cured: new inputs on which the old code raised or hung and the new one gives a value.
         harmed: new inputs on which the old code gave a value and the new one raises or hangs.
+        altered: new inputs on which it gives a value, and another one than before.
+        crashed: whether all that changed on failing tests' inputs is what raised or hung before.
         hangs: inputs on which the new code hangs.
         boundary: whether the failing tests use nothing but empty values and small numbers, so that
             a patch for just those may be what is meant.
@@ -74,6 +76,8 @@ class Behaviour(_Frozen):
     gained: int = 0
     cured: int = 0
     harmed: int = 0
+    altered: int = 0
+    crashed: bool = False
     hangs: int = 0
     boundary: bool = False
     examples: tuple[Difference, ...] = ()
@@ -99,7 +103,8 @@ def compare(inputs: Sequence[Input], old: Sequence[Seen], new: Sequence[Seen]) -
         new: what the patched code gives.
     """
     counts = {origin: [0, 0] for origin in Origin}
-    gained = cured = harmed = hangs = lost = 0
+    gained = cured = harmed = altered = hangs = lost = 0
+    crashed: list[bool] = []
     wanted = {
         after.kind
         for given, after in zip(inputs, new, strict=True)
@@ -116,9 +121,12 @@ def compare(inputs: Sequence[Input], old: Sequence[Seen], new: Sequence[Seen]) -
         counts[given.origin][0] += differs
         counts[given.origin][1] += 1
         hangs += after.kind == "hang"
+        if differs and given.origin is Origin.FAILING:
+            crashed.append(before.kind in _BAD and after.kind == "value")
         if not given.origin.recorded:
             gained += differs and after.kind in wanted
             cured += before.kind in _BAD and after.kind == "value"
+            altered += differs and before.kind == after.kind == "value"
             harmed += before.kind == "value" and after.kind in _BAD
             if differs and len(examples) < _SHOWN:
                 examples.append(difference(given, {"before": before, "after": after}))
@@ -132,6 +140,8 @@ def compare(inputs: Sequence[Input], old: Sequence[Seen], new: Sequence[Seen]) -
         gained=gained,
         cured=cured,
         harmed=harmed,
+        altered=altered,
+        crashed=bool(crashed) and all(crashed),
         hangs=hangs,
         boundary=all(one.small for one in inputs if one.origin is Origin.FAILING),
         examples=tuple(examples),

@@ -60,6 +60,13 @@ def test_what_speaks_for_it_and_nothing_against_it_is_validated() -> None:
         (patch(turned=Share(hits=0, all=2)), STRONG, True, "changes no result"),
         (patch(kept=Share(hits=1, all=10)), STRONG, True, "1 of 10 results that passing tests"),
         (patch(kept=Share(hits=0, all=0)), STRONG, True, "hardly call"),
+        (
+            patch(kept=Share(hits=0, all=1), turned=Share(hits=1, all=1)),
+            STRONG,
+            True,
+            "hardly call",
+        ),
+        (patch(crashed=True, altered=9), STRONG, True, "9 other answers"),
         (patch(near=Share(hits=3, all=3), elsewhere=Share()), STRONG, True, "only 3 inputs"),
         (patch(**LEARNED), STRONG, True, "a special case"),
         (patch(hangs=3), STRONG, True, "does not end on 3"),
@@ -127,7 +134,7 @@ def test_differences_by_where_they_are() -> None:
     assert (found.kept, found.turned) == (Share(hits=0, all=1), Share(hits=1, all=1))
     assert (found.near, found.elsewhere) == (Share(hits=2, all=2), Share(hits=1, all=2))
     assert (found.cured, found.harmed, found.hangs, found.lost) == (1, 2, 1, False)
-    assert found.gained == 1
+    assert (found.gained, found.altered, found.crashed) == (1, 0, False)
     assert str(found.examples[0]) == "f(2): before: raises E: no; after: c"
     assert compare(given, old, [LOST] * 7).lost
 
