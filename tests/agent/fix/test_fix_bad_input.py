@@ -174,7 +174,7 @@ def test_what_is_no_repository(fix: Fix, tmp_path: Path, what: str) -> None:
 
 def test_a_folder_with_nothing_in_it(fix: Fix, tmp_path: Path) -> None:
     ended = fix(tmp_path)
-    assert (ended.code, ended.found["status"]) == (3, "environment")
+    assert (ended.code, ended.found.get("status")) == (3, "environment")
     assert ended.found["reason"] == "no test was found"
 
 
@@ -204,16 +204,15 @@ def test_mistakes_are_one_line_before_anything_runs(
         ({"conftest.py": "import gone_away\n"}, 3, "environment", "gone_away"),
         ({"test_cart.py": "import os\nos._exit(0)\n"}, 3, "environment", "ended early"),
         ({"pytest.ini": "[pytest]\naddopts = --no-such\n"}, 3, "environment", "--no-such"),
-        ({"cart.py": "def total(p):\n    return p and sum(p) or 0\n"}, 0, "nothing-failing", "2"),
         ({"cart.py": "import cython_thing\n"}, 3, "environment", "'cython_thing'"),
     ],
-    ids=["no Python", "conftest", "ends", "option", "green", "a source lacks a module"],
+    ids=["no Python", "conftest", "ends", "option", "a source lacks a module"],
 )
 def test_suites_that_say_nothing_of_a_fault(
     fix: Fix, write: Write, files: dict[str, str | bytes], code: int, status: str, said: str
 ) -> None:
     ended = fix(write({"cart.py": CART, "test_cart.py": TESTS, **files}))
-    assert (ended.code, ended.found["status"]) == (code, status)
+    assert (ended.code, ended.found.get("status")) == (code, status)
     assert said in ended.found["reason"]
     assert "\n" not in ended.found["reason"]
 
@@ -268,7 +267,7 @@ def test_without_an_extra_the_rest_is_repaired(fix: Fix, write: Write) -> None:
             }
         )
     )
-    assert (ended.code, ended.found["status"]) == (0, "fixed"), ended
+    assert (ended.code, ended.found.get("status")) == (0, "fixed"), ended
     assert "no module named 'lacksthis'" in ended.found["lacking"]["test_more.py"]
     assert [note for note in ended.found["notes"] if "lacksthis" in note and "left out" in note]
 
