@@ -14,9 +14,8 @@ from tests.agent.cli.conftest import RIGHT, Command
 
 Bank = Callable[..., str]
 
-TASKS = 10
+TASKS = 8
 GOOD = "def f(n):\n    return n + {k}\n"
-ONLY_ONE = "def f(n):\n    return 1 + {k}\n"
 RAISES = "def f(n):\n    return {{1: 1 + {k}}}[n]\n"
 
 
@@ -36,7 +35,7 @@ def suite(path: Path) -> Path:
 
 
 def programs() -> dict[str, list[str]]:
-    texts = (GOOD, ONLY_ONE, RAISES, GOOD)
+    texts = (GOOD, RAISES, GOOD)
     return {f"a{k}": [text.format(k=k) for text in texts] for k in range(TASKS)}
 
 
@@ -45,28 +44,25 @@ def test_a_model_is_trained_from_a_journal_and_used(
 ) -> None:
     pytest.importorskip("sklearn", reason="scikit-learn is in the extra learn")
     tasks, model = suite(tmp_path / "s"), bank(programs())
-    words = ("eval", tasks, "--model", model, "-n", "4", "--protocol", "hidden", "--json")
-    ran = regreen(*words, "--strategy", "agreement", "--exhaustive")
+    words = ("eval", tasks, "--model", model, "-n", "3", "--protocol", "hidden", "--json")
+    ran = regreen(*words, "--strategy", "agreement", "--exhaustive", timeout=280)
     assert ran.code == 0, ran.err
     (run,) = regreen.runs
     before = (run / "journal.jsonl").read_bytes()
     assert b"864" not in before  # no hidden test, so that none can be learned from
     file = tmp_path / "reward.json"
-    trained = regreen("train-reward", run.name, "-o", file)
+    trained = regreen("train-reward", run.name, "-o", file, timeout=280)
     assert trained.code == 0, trained.err
-    assert f"{TASKS} tasks with tests to hold out, {4 * TASKS} programs of replay/" in trained.out
+    assert f"{TASKS} tasks with tests to hold out, {3 * TASKS} programs of replay/" in trained.out
     assert (run / "journal.jsonl").read_bytes() == before
     learned = read_reward(file, SIGNS).training
     assert learned.runs == (run.name,)
     assert learned.suites == (str(tasks),)
     assert learned.auc > 0.9  # an exception on a probe gives them away, or the smaller group
-    again = regreen("train-reward", run, "-o", tmp_path / "again.json", "--json")
-    assert (tmp_path / "again.json").read_bytes().replace(b"again", b"reward") == file.read_bytes()
-    assert again.rows[0]["tasks"] == TASKS
-    used = regreen(*words, "--reward-model", file)
+    used = regreen(*words, "--reward-model", file, timeout=280)
     assert used.code == 0, used.err
     assert used.rows[-1]["solved"] == TASKS
-    other = regreen(*words, "--resume", run.name, "--reward-model", file)
+    other = regreen(*words, "--resume", run.name, "--reward-model", file, timeout=280)
     assert "reward_model" in other.line  # another run: it may draw other samples
 
 
