@@ -9,6 +9,7 @@ import importlib
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from verifiers.syntax import canonical
@@ -122,9 +123,7 @@ def _mutmut(path: str, text: str) -> Iterator[Mutant]:
             name = operator.__name__.removeprefix("operator_")
             kind = _MUTMUT_KINDS.get(name) or _MUTMUT_NODES.get(type(node).__name__, "comparison")
             for new in operator(node):
-                yield Mutant(
-                    "mutmut", name, kind, path, lambda old=node, new=new: replaced(old, new)
-                )
+                yield Mutant("mutmut", name, kind, path, partial(replaced, node, new))
 
 
 def _nodes(node: Any, but: type) -> Iterator[Any]:
@@ -139,6 +138,10 @@ def _cosmic_ray(path: str, text: str) -> Iterator[Mutant]:
     mutate = _module("cosmic_ray.mutating").mutate_code
     trees = _module("cosmic_ray.ast")
     nodes = list(trees.ast_nodes(trees.get_ast(text)))
+
+    def mutated(operator: Any, place: int) -> str:
+        return str(mutate(text, operator, place) or "")
+
     for name in provider:
         kind = next((kind for begin, kind in _COSMIC_RAY_KINDS if name.startswith(begin)), "")
         if not kind:
@@ -146,13 +149,7 @@ def _cosmic_ray(path: str, text: str) -> Iterator[Mutant]:
         operator = provider[name]()
         places = sum(len(list(operator.mutation_positions(node))) for node in nodes)
         for place in range(places):
-            yield Mutant(
-                "cosmic-ray",
-                name,
-                kind,
-                path,
-                lambda own=operator, place=place: str(mutate(text, own, place) or ""),
-            )
+            yield Mutant("cosmic-ray", name, kind, path, partial(mutated, operator, place))
 
 
 def is_other(text: str, new: str) -> bool:

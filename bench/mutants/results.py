@@ -209,8 +209,7 @@ def summary(found: Sequence[Row]) -> Summary:
             for level in levels
         },
         planted={
-            level: share(plants, lambda one, level=level: one.confidence == level)
-            for level in levels
+            level: share([one.confidence == level for one in plants], bool) for level in levels
         },
         seconds=median(row.seconds for row in rows) if rows else 0.0,
         tried=median(row.tried for row in fixed) if fixed else 0.0,

@@ -144,7 +144,7 @@ def test_a_fault_is_recorded_and_put_in() -> None:
     assert other.into(snapshot).text("shop.py") == missing
     assert {6, 7} <= set(other.lines)
     with pytest.raises(ValueError, match="another text"):
-        one.into(snapshot.changed({"shop.py": "\n" + SHOP}))
+        other.into(snapshot.changed({"shop.py": "\n" + SHOP}))
     with pytest.raises(ValueError, match="not the one that was recorded"):
         one.into(snapshot.changed({"shop.py": SHOP + "#\n"}))
     with pytest.raises(ValueError, match="the same"):

@@ -29,7 +29,7 @@ def suite(path: Path) -> Path:
             f"from solution import f\nassert f(1) == {1 + k}\nassert f(7) == {7 + k}\n"
         )
         (task / "hidden" / "test_h.py").write_text(
-            f"from solution import f\nassert f(864) == {864 + k}\n"
+            f"from solution import f\nassert f(86420975) == {86420975 + k}\n"
         )
     return path
 
@@ -49,7 +49,7 @@ def test_a_model_is_trained_from_a_journal_and_used(
     assert ran.code == 0, ran.err
     (run,) = regreen.runs
     before = (run / "journal.jsonl").read_bytes()
-    assert b"864" not in before  # no hidden test, so that none can be learned from
+    assert b"86420975" not in before  # no hidden test, so that none can be learned from
     file = tmp_path / "reward.json"
     trained = regreen("train-reward", run.name, "-o", file, timeout=280)
     assert trained.code == 0, trained.err
