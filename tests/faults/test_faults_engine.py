@@ -52,9 +52,19 @@ class Engine:
         """Starts it and waits until it answers."""
         places = [f"--{name}={self.folder}/{name}" for name in ("data-root", "exec-root")]
         alone = ["--bridge=none", "--iptables=false", "--ip-masq=false"]
+        # an engine without a bridge takes away that of the machine's engine: not from in there
+        apart = ["unshare", "--net"]
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(
-                ["dockerd", *places, *alone, f"--pidfile={self.folder}/pid", "-H", self.host],
+                [
+                    *apart,
+                    "dockerd",
+                    *places,
+                    *alone,
+                    f"--pidfile={self.folder}/pid",
+                    "-H",
+                    self.host,
+                ],
                 stdout=log,
                 stderr=log,
             )
