@@ -26,8 +26,9 @@ from typing import Any
 from . import wire
 from .confine import Confinement, Furnishing, adopt_orphans
 from .limits import rlimits
-from .repository import _DESCRIPTORS, META, TMP, TREE, _clear, _Run, _unpack
 from .repository_files_judge import file_key
+from .repository_run import SuiteRun, clear
+from .supervised import DESCRIPTORS, META, TMP, TREE, unpack
 
 _FOLDERS = ("/usr/local/bin", "/usr/bin", "/bin")
 _ANY_ADDRESS_SPACE = 1 << 46
@@ -43,24 +44,18 @@ def serve(sock: socket.socket, job: dict[str, Any], confinement: Confinement, ui
     if order is None:
         return
     try:
-        end = _FilesRun(sock, job, confinement, uid).run_all(order)
+        end = _Run(sock, job, confinement, uid).run_all(order)
     except Exception as error:
         end = {"fault": f"the supervisor failed: {type(error).__name__}: {error}"}
     finally:
-        _clear(confinement, confinement.folder)
+        clear(confinement)
         confinement.clean(uid)
     with contextlib.suppress(OSError):  # the judge may have gone
         sock.sendall(wire.dump({"ended": end}))
 
 
-class _FilesRun(_Run):
+class _Run(SuiteRun):
     """One run of a suite, from the first file's process to the end of the last one's."""
-
-    def __init__(
-        self, sock: socket.socket, job: dict[str, Any], confinement: Confinement, uid: int
-    ) -> None:
-        # no process of this is a fork of pytest's
-        super().__init__(sock, job, confinement, uid, None)  # type: ignore[arg-type]
 
     def run_all(self, order: dict[str, Any]) -> dict[str, Any]:
         """Runs one file after the other, and says how it ended."""
@@ -109,7 +104,7 @@ class _FilesRun(_Run):
         tmp = f"{folder}/{TMP}"
         environment = {**order["environment"], "HOME": tmp, "TMPDIR": tmp}
         limits = replace(
-            rlimits(self._limits, 0), descriptors=_DESCRIPTORS, address_space=_ANY_ADDRESS_SPACE
+            rlimits(self._limits, 0), descriptors=DESCRIPTORS, address_space=_ANY_ADDRESS_SPACE
         )
         most = _PROGRAM_BYTES + int(self._limits["memory_mb"] * (1 << 20))
         try:
@@ -135,9 +130,9 @@ class _FilesRun(_Run):
             wire.write_all(order_write, key + json.dumps(settings).encode())
         os.close(order_write)
         self._tail = b""
-        breach = self._pass_on(pid, records_read, out_read, started)
-        end = self._end(pid, breach, started)
-        _clear(self._confinement, folder)
+        breach = self.watch(pid, records_read, self.pass_on, out_read, started)
+        end = self.end(pid, breach, started)
+        clear(self._confinement)
         if not self._confinement.clean(self._uid):
             raise RuntimeError("a test file's processes can't be ended")
         return end
@@ -151,8 +146,8 @@ class _FilesRun(_Run):
             with open(f"{meta}/{name}", "w", encoding="utf-8") as file:
                 file.write(text)
         os.mkdir(tree)
-        _unpack(archive, tree)
-        self._seal(folder, uid)
+        unpack(archive, tree)
+        self.seal(folder, uid)
 
 
 def _become(

@@ -11,13 +11,11 @@ from __future__ import annotations
 import hashlib
 import secrets
 import socket
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import wire
-from .repository_judge import _GRACE_SECONDS, _KEY_BYTES, _LINE_LIMIT, Test, _told, _word
+from .repository_records import KEY_BYTES, LINE_LIMIT, Test, have_run, whole_lines, word
 
 _TAG_BYTES = 16
 _STATUSES = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
@@ -53,12 +51,9 @@ class FileRecords:
 
     def feed(self, data: bytes) -> None:
         """Takes bytes as they come off the pipe."""
-        self._buffer += data
-        while (end := self._buffer.find(b"\n")) >= 0:
-            line = bytes(self._buffer[:end])
-            del self._buffer[: end + 1]
+        for line in whole_lines(self._buffer, data):
             self._line(line)
-        if len(self._buffer) > _LINE_LIMIT:
+        if len(self._buffer) > LINE_LIMIT:
             self._object("a record is too long")
 
     def _object(self, why: str) -> None:
@@ -71,7 +66,7 @@ class FileRecords:
             self._object("a record was forged: it does not fit the ones before,")
             return
         try:
-            kind, *words = (_word(word) for word in body.split(b" "))
+            kind, *words = (word(part) for part in body.split(b" "))
             self._take(kind, words)
         except (ValueError, IndexError):
             self._object("a record is malformed")
@@ -186,42 +181,20 @@ class Suite:
 
 def judge(job: dict[str, Any], sock: socket.socket) -> dict[str, Any]:
     """Has the suite run, and reports what became of each test."""
-    order = job["tests"][0]
-    suite = Suite(secrets.token_bytes(_KEY_BYTES))
-    sock.sendall(wire.dump({**order, "seed": job["seed"], "key": suite.key.hex()}))
-    end: dict[str, Any] | None = None
-    deadline = time.monotonic() + job["limits"]["wall_seconds"] + _GRACE_SECONDS
-    try:
-        told = wire.Reader(sock)
-        while end is None and (message := told.receive(deadline=deadline)) is not None:
-            if "ended" in message:
-                end = message["ended"]
-            else:
-                suite.take(message)
-    except (wire.WireError, OSError):
-        pass
-    fault = end.get("fault", "") if end else ""
-    breach = end["breach"] if end and not fault else None
+    suite = Suite(secrets.token_bytes(KEY_BYTES))
+    end = have_run(job, sock, suite.key, suite.take)
     running = suite.running
-    if breach and suite.files:
+    if end.breach and suite.files:
         suite.files[-1].cut_short()
+    whole = bool(end.said) and not end.fault and not end.breach
     foul = next((file.foul for file in suite.files if file.foul), "")
-    if end and not fault and not breach and not suite.files and end["code"]:
-        foul = end["tail"]
-    return {
-        "results": [],
-        "breaches": dict([breach]) if breach else {},
-        "broken": "",
-        "calls": 0,
-        "gone": end is None,
-        "suite": {
-            "tests": [_told(test) for file in suite.files for test in file.tests.values()],
-            "uncollected": suite.uncollected,
-            "twice": [name for file in suite.files for name in file.twice],
-            "foul": foul,
-            "running": running,
-            "complete": bool(end) and not fault and not breach,
-            "fault": fault,
-            "end": end,
-        },
-    }
+    if end.said and whole and not suite.files and end.said["code"]:
+        foul = end.said["tail"]
+    return end.report(
+        [test for file in suite.files for test in file.tests.values()],
+        uncollected=suite.uncollected,
+        twice=[name for file in suite.files for name in file.twice],
+        foul=foul,
+        running=running,
+        complete=whole,
+    )

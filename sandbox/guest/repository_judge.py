@@ -1,7 +1,6 @@
 """What the records of a repository's suite amount to: judged far from where they were made.
 
-Runs in the judge's process. It makes the key by which the records are chained, hands the order to
-the supervisor on the other side, and believes a record only where it fits: the chain of hashes, the
+Runs in the judge's process, and believes a record only where it fits: the chain of hashes, the
 order of steps, pytest's word against what was seen of each step, the exit status against all of it.
 What does not fit is said in `foul`, and the run can't be trusted then.
 """
@@ -10,32 +9,14 @@ from __future__ import annotations
 
 import secrets
 import socket
-import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from . import wire
+from .repository_records import KEY_BYTES, LINE_LIMIT, Test, have_run, whole_lines, word
 
-_KEY_BYTES = 32
-_GRACE_SECONDS = 20.0
 _STEPS = ("setup", "call", "teardown")
-_LINE_LIMIT = 1 << 20
 _TESTS_FAILED, _NONE_COLLECTED = 1, 5
-
-
-@dataclass(slots=True)
-class Test:
-    """One test, as far as it got."""
-
-    id: str
-    status: str = "not run"
-    detail: str = ""
-    seconds: float = 0.0
-    step: int = 0
-    open: bool = False
-    begun: bool = False
-    reached: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -55,12 +36,9 @@ class Records:
 
     def feed(self, data: bytes) -> None:
         """Takes bytes as they come off the pipe."""
-        self._buffer += data
-        while (end := self._buffer.find(b"\n")) >= 0:
-            line = bytes(self._buffer[:end])
-            del self._buffer[: end + 1]
+        for line in whole_lines(self._buffer, data):
             self._line(line)
-        if len(self._buffer) > _LINE_LIMIT:
+        if len(self._buffer) > LINE_LIMIT:
             self._object("a record is too long")
 
     def _object(self, why: str) -> None:
@@ -75,7 +53,7 @@ class Records:
             self._object("a record was forged: it does not fit the ones before")
             return
         try:
-            words = [_word(word) for word in body.split(b" ")]
+            words = [word(part) for part in body.split(b" ")]
         except ValueError:
             self._object("a record is malformed")
             return
@@ -202,10 +180,6 @@ class Records:
             self._object(f"exit status {code} does not fit the reports")
 
 
-def _word(word: bytes) -> str:
-    return "" if word == b"-" else bytes.fromhex(word.decode("ascii")).decode("utf-8", "replace")
-
-
 def _status(when: str, outcome: str, seen: str, marks: str) -> str:
     """A step's status: passed only where pytest and the observer agree on it."""
     if outcome == "passed" and not marks:
@@ -221,43 +195,19 @@ def _status(when: str, outcome: str, seen: str, marks: str) -> str:
 
 def judge(job: dict[str, Any], sock: socket.socket) -> dict[str, Any]:
     """Has the suite run, and reports what became of each test."""
-    key = secrets.token_bytes(_KEY_BYTES)
-    sock.sendall(wire.dump({**job["tests"][0], "seed": job["seed"], "key": key.hex()}))
-    records = Records(key)
-    end: dict[str, Any] | None = None
-    deadline = time.monotonic() + job["limits"]["wall_seconds"] + _GRACE_SECONDS
-    try:
-        told = wire.Reader(sock)
-        while end is None and (message := told.receive(deadline=deadline)) is not None:
-            if "bytes" in message:
-                records.feed(bytes.fromhex(message["bytes"]))
-            else:
-                end = message["ended"]
-    except (wire.WireError, OSError):
-        pass
-    fault = end.get("fault", "") if end else ""
-    breach = end["breach"] if end and not fault else None
-    if end and not breach and not fault:
-        records.close(end["code"])
-    return {
-        "results": [],
-        "breaches": dict([breach]) if breach else {},
-        "broken": "",
-        "calls": 0,
-        "gone": end is None,
-        "suite": {
-            "tests": [_told(test) for test in records.tests.values()],
-            "uncollected": records.uncollected,
-            "twice": records.twice,
-            "foul": records.foul,
-            "running": records.running,
-            "complete": records.state == "exit" and not breach,
-            "fault": fault,
-            "end": end,
-        },
-    }
+    records = Records(secrets.token_bytes(KEY_BYTES))
 
+    def take(message: dict[str, Any]) -> None:
+        records.feed(bytes.fromhex(message["bytes"]))
 
-def _told(test: Test) -> dict[str, Any]:
-    fields = asdict(test)
-    return {name: fields[name] for name in ("id", "status", "detail", "seconds", "reached")}
+    end = have_run(job, sock, records.key, take)
+    if end.said and not end.breach and not end.fault:
+        records.close(end.said["code"])
+    return end.report(
+        records.tests.values(),
+        uncollected=records.uncollected,
+        twice=records.twice,
+        foul=records.foul,
+        running=records.running,
+        complete=records.state == "exit" and not end.breach,
+    )
