@@ -25,7 +25,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from .cell import Cell
-from .errors import RequirementError, SandboxUnavailableError, UnknownRuntimeError
+from .errors import SandboxUnavailableError, UnknownRuntimeError
 from .guest.limits import inodes
 from .guest.lockdown import LAYERS
 from .jobs import Isolation, Job, Limits, Report
@@ -217,9 +217,7 @@ class DockerSandbox:
         except ImageError as error:
             cause = error.__cause__
             if isinstance(cause, WheelError):
-                raise RequirementError(
-                    str(error), name=cause.name, conflict=cause.conflict, reason=cause.reason
-                ) from None
+                raise cause.requirement() from None
             raise SandboxUnavailableError(str(error)) from None
         except Exception as error:
             raise SandboxUnavailableError(

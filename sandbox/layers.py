@@ -21,7 +21,7 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 
-from .errors import RequirementError, SandboxUnavailableError
+from .errors import SandboxUnavailableError
 from .folders import cache_folder
 from .wheels import Target, WheelError, fetch, normalise
 from .wheels import judge_libraries as judge_pins
@@ -73,9 +73,7 @@ def requirements_layer(requirements: tuple[str, ...]) -> Path | None:
             return None
         wheels = fetch(wanted, running_target())
     except WheelError as error:
-        raise RequirementError(
-            str(error), name=error.name, conflict=error.conflict, reason=error.reason
-        ) from None
+        raise error.requirement() from None
     names = [f"{wheel.name} {wheel.stat().st_size}" for wheel in wheels]
 
     def fill(folder: Path) -> None:

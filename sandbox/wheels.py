@@ -22,6 +22,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.errors import RequirementError
 from sandbox.folders import cache_folder
 
 # What the judge imports; their dependencies follow from the metadata.
@@ -70,6 +71,12 @@ class WheelError(Exception):
         self.name = name
         self.conflict = conflict
         self.reason = reason
+
+    def requirement(self) -> RequirementError:
+        """The same to whoever wanted a sandbox."""
+        return RequirementError(
+            str(self), name=self.name, conflict=self.conflict, reason=self.reason
+        )
 
 
 @dataclass(frozen=True)
