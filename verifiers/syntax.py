@@ -115,6 +115,15 @@ def quiet() -> Iterator[None]:
         yield
 
 
+def python_module(text: str) -> ast.Module | None:
+    """The syntax tree of a source of any length, or `None` of what is no Python."""
+    try:
+        with quiet():
+            return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
 def compile_error(source: str, tree: Tree | None = None) -> SyntaxError | None:
     """What CPython says against a program, which is compiled and never executed.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from verifiers.repository import Snapshot
+from verifiers.syntax import python_module
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -48,7 +48,7 @@ class Functions:
     def __init__(self, snapshot: Snapshot, paths: Iterable[str]) -> None:
         self.of_file: dict[str, tuple[Function, ...]] = {}
         for path in paths:
-            tree = _parse(snapshot.text(path) or "")
+            tree = parse(snapshot.text(path) or "")
             if tree is not None:
                 self.of_file[path] = tuple(_functions(path, tree))
         self._by_name: dict[str, list[Function]] = {}
@@ -94,7 +94,7 @@ class Functions:
 
 def imported_modules(text: str) -> set[str]:
     """The last parts of all module names that a file imports from, or imports."""
-    tree = _parse(text)
+    tree = parse(text)
     found: set[str] = set()
     for node in ast.walk(tree) if tree is not None else ():
         if isinstance(node, ast.Import):
@@ -136,9 +136,6 @@ def _uses(function: FunctionNode) -> frozenset[str]:
     return frozenset(found - {function.name, "self", "cls"})
 
 
-def _parse(text: str) -> ast.Module | None:
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            return ast.parse(text.removeprefix("\ufeff"))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
+def parse(text: str) -> ast.Module | None:
+    """A file's syntax tree, byte order mark or not; `None` of what is no Python."""
+    return python_module(text.removeprefix("\ufeff"))

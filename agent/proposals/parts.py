@@ -8,10 +8,10 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
-import warnings
 from collections.abc import Iterator
 
 from tasks.model import PublicTask
+from verifiers.syntax import python_module
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _FUTURE = re.compile(r"(?m)^from __future__ import [^(\\\n;]*$\n?")
@@ -26,7 +26,7 @@ def open_parts(task: PublicTask) -> tuple[str, ...]:
     """
     if task.language.strip().lower() not in ("python", "python3", "py"):
         return (task.entry_point,)
-    tree = _parse(task.prompt)
+    tree = python_module(task.prompt)
     names = [name for name, node in _functions(tree) if is_stub(node)] if tree else []
     names = list(dict.fromkeys(names))
     if task.entry_point in names:
@@ -56,7 +56,7 @@ def fill(source: str, name: str, answer: str) -> str | None:
     Returns:
         The new source, or `None` where either of the two has no such function.
     """
-    place, tree = _place(source, name), _parse(answer)
+    place, tree = _place(source, name), python_module(answer)
     bare = name.rpartition(".")[2]
     if place is None or tree is None:
         return None
@@ -84,13 +84,13 @@ def fill(source: str, name: str, answer: str) -> str | None:
 
 def bound_names(source: str) -> set[str]:
     """The names that a module's top-level definitions, imports and assignments bind."""
-    tree = _parse(source)
+    tree = python_module(source)
     return {name for node in tree.body for name in _bound(node)} if tree else set()
 
 
 def imports(source: str) -> str:
     """The import statements at a module's top level."""
-    tree = _parse(source)
+    tree = python_module(source)
     if tree is None:
         return ""
     found = [n for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)]
@@ -99,7 +99,7 @@ def imports(source: str) -> str:
 
 def without_names(source: str, names: set[str]) -> str:
     """A module without its top-level definitions and assignments of certain names."""
-    tree = _parse(source)
+    tree = python_module(source)
     if tree is None:
         return source
     kept = [_text(source, node) for node in tree.body if not _binds_any(node, names)]
@@ -130,15 +130,6 @@ def is_stub(node: _Function) -> bool:
     )
 
 
-def _parse(source: str) -> ast.Module | None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # `"\d"` in a program is nobody's concern
-        try:
-            return ast.parse(source)
-        except (SyntaxError, ValueError, MemoryError, RecursionError):
-            return None
-
-
 def _functions(tree: ast.Module) -> Iterator[tuple[str, _Function]]:
     """Functions at top level and methods of top-level classes, with their names."""
     for node in tree.body:
@@ -152,7 +143,7 @@ def _functions(tree: ast.Module) -> Iterator[tuple[str, _Function]]:
 
 def _place(source: str, name: str) -> tuple[int, int, int] | None:
     """First line, line behind the last one, and indentation of the last function of a name."""
-    tree = _parse(source)
+    tree = python_module(source)
     found = [node for known, node in _functions(tree) if known == name] if tree else []
     if not found:
         return None

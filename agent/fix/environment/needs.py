@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import sys
-import warnings
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,6 +15,7 @@ from agent.fix.environment.setup_script import read_setup_script
 from agent.fix.environment.sheet import Line, Sheet, canonical, own_extras, parse, plain
 from agent.fix.environment.tables import read_pipfile, read_pyproject
 from verifiers.repository import Snapshot
+from verifiers.syntax import python_module
 
 _GIVEN = frozenset({"pytest", "hypothesis"})
 """In every sandbox."""
@@ -178,11 +178,8 @@ def _imported(snapshot: Snapshot) -> frozenset[str]:
 
 def imported_modules(text: str) -> set[str]:
     """Top names of the modules that a source imports, wherever in it."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = python_module(text)
+    if tree is None:
         return set()
     found: set[str] = set()
     for node in ast.walk(tree):

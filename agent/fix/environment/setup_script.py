@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-import warnings
 from collections.abc import Mapping
 from typing import Any
+
+from verifiers.syntax import python_module
 
 _KEPT = frozenset({
     "name", "version", "install_requires", "tests_require", "extras_require", "package_dir",
@@ -23,11 +24,8 @@ def read_setup_script(text: str) -> Mapping[str, Any]:
     Names stand for what is assigned to them at the top of the file; lists, tuples, dictionaries and
     texts may be added up, and a part that can't be told is left out of them.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = python_module(text)
+    if tree is None:
         return {}
     names: dict[str, Any] = {}
     for node in tree.body:

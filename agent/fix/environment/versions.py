@@ -6,7 +6,6 @@ import ast
 import configparser
 import posixpath
 import re
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from agent.fix.environment.git import ask
 from agent.fix.environment.setup_script import read_setup_script
 from agent.fix.environment.tables import Table, load, table
 from verifiers.repository import Snapshot
+from verifiers.syntax import python_module
 
 _MODULES = frozenset({"_version", "version", "__version__", "_scm_version", "_version_info"})
 """Names of modules that builds write versions to."""
@@ -125,11 +125,8 @@ def _imported(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str]]]:
 
 def _imports(path: str, text: str) -> Iterator[tuple[str, frozenset[str]]]:
     """The modules of its own package that a file imports names from, as paths without ending."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = python_module(text)
+    if tree is None:
         return
     folder = posixpath.dirname(path)
     for node in ast.walk(tree):

@@ -9,11 +9,11 @@ for something better and to prefer that, never to throw a patch away.
 from __future__ import annotations
 
 import ast
-import warnings
 from collections.abc import Iterator
 
 from agent.fix.asking import Situation
 from agent.fix.candidate import Candidate
+from agent.fix.functions import parse
 from agent.fix.validation.flags import Weight
 from agent.fix.validation.syntax import find_flags
 
@@ -58,7 +58,7 @@ def special_case(situation: Situation, candidate: Candidate) -> str:
 
 def _names(text: str) -> set[str]:
     """Names, attributes and short texts."""
-    tree = _parse(text)
+    tree = parse(text)
     found: set[str] = set()
     for node in ast.walk(tree) if tree is not None else ():
         if isinstance(node, ast.Name):
@@ -72,7 +72,7 @@ def _names(text: str) -> set[str]:
 
 def _asked(text: str) -> Iterator[object]:
     """Values that a program compares with, or looks up."""
-    tree = _parse(text)
+    tree = parse(text)
     for node in ast.walk(tree) if tree is not None else ():
         parts: list[ast.expr] = []
         if isinstance(node, ast.Compare):
@@ -101,7 +101,7 @@ def _written(text: str) -> Iterator[object]:
 
 def _values(text: str) -> Iterator[object]:
     """All values that a file names."""
-    tree = _parse(text)
+    tree = parse(text)
     for node in ast.walk(tree) if tree is not None else ():
         yield from _value(node)
 
@@ -127,11 +127,3 @@ def _telling(value: object) -> bool:
     if isinstance(value, list | tuple | set | dict):
         return len(value) > 1 or any(map(_telling, value))
     return False
-
-
-def _parse(text: str) -> ast.Module | None:
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            return ast.parse(text.removeprefix("\ufeff"))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None

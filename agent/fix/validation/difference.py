@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from agent.fix import functions
 from verifiers.repository import Patch, Snapshot
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
@@ -65,11 +65,7 @@ def parts(snapshot: Snapshot, patch: Patch) -> tuple[Part, ...]:
 
 def parse(text: str) -> ast.Module:
     """A syntax tree; an empty one of what is no Python."""
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            return ast.parse(text.removeprefix("\ufeff"))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ast.Module(body=[], type_ignores=[])
+    return functions.parse(text) or ast.Module(body=[], type_ignores=[])
 
 
 def statements(node: ast.AST | None) -> list[ast.stmt]:
