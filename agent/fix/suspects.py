@@ -18,16 +18,16 @@ from agent.fix.spectrum import Formula, FormulaName, formula
 from agent.fix.targets import Targets
 from verifiers.repository import Snapshot
 
-_DEPTH = 4
+DEPTH = 4
 """Steps from a test by names. Farther away nearly everything is reached."""
-_NEARER, _NEARER_SEEN = 0.7, 0.9
+NEARER, _NEARER_SEEN = 0.7, 0.9
 """What a function counts for, over one that is a step nearer to the failing tests by names; and the
 same where both are known to be executed."""
 _UNSEEN = 0.1
 """The same for one that is named, and that no traced test which fails was seen to enter."""
-_LAST_FRAME, _FRAME = 3.0, 1.5
+LAST_FRAME, CALLING_FRAME = 3.0, 1.5
 """What counts more: the function that raised, and one that called it."""
-_IMPORTED, _IMPORTED_SEEN = 2.0, 1.2
+IMPORTED, _IMPORTED_SEEN = 2.0, 1.2
 """The same for functions of a file that a failing test's file imports."""
 _FRAME_LINE = re.compile(r"^(?P<path>\S+?\.py):(?P<line>\d+): ", re.MULTILINE)
 _PASSING = 400
@@ -81,12 +81,17 @@ def find_suspects(
     seen = coverage if coverage is not None and coverage.failing else Coverage()
     ranking = _Ranking(snapshot, functions, targets, seen, formula(by))
     found = [ranking.suspect(one) for one in ranking.reached() if one.path in known]
+    return ranked(found)
+
+
+def ranked(found: Iterable[Suspect]) -> tuple[Suspect, ...]:
+    """The most suspicious first; of equal ones, in the order of files and lines."""
     return tuple(sorted(found, key=lambda one: (-one.score, one.path, one.line)))
 
 
 def _test_files(snapshot: Snapshot, targets: Targets, known: tuple[str, ...]) -> set[str]:
     """Files whose functions are tests, or helpers of tests."""
-    tests = [*targets.failing, *_spread(targets.passing)]
+    tests = [*targets.failing, *spread(targets.passing)]
     helpers = {path for path in snapshot.files if path.endswith("conftest.py")}
     return ({test.partition("::")[0] for test in tests} | helpers) - {*known}
 
@@ -103,7 +108,7 @@ class _Ranking:
         by: Formula,
     ) -> None:
         self._functions, self._seen, self._by = functions, seen, by
-        failing, passing = targets.failing, _spread(targets.passing)
+        failing, passing = targets.failing, spread(targets.passing)
         self._near = _near(functions, snapshot, failing)
         untraced = {name: failing[name] for name in failing if name not in seen.failing}
         self._blind = _near(functions, snapshot, untraced)
@@ -138,10 +143,10 @@ class _Ranking:
         count, steps = self._blind.get(one, (0, 0))
         named = 1.0
         if not count:
-            count, steps = self._near.get(one, (0, _DEPTH + 1))
+            count, steps = self._near.get(one, (0, DEPTH + 1))
             named = _UNSEEN
         named *= self._by(count, self._passing.get(one, 0), *self._all)
-        named *= _NEARER ** (steps - 1) * (_IMPORTED if imported else 1.0)
+        named *= NEARER ** (steps - 1) * (IMPORTED if imported else 1.0)
         seen = self._sight(self._seen.of(one))
         seen *= _NEARER_SEEN ** (steps - 1) * (_IMPORTED_SEEN if imported else 1.0)
         return max(seen, named)
@@ -170,7 +175,7 @@ def _near(
     for test, detail in failing.items():
         reached: dict[Function, int] = {}
         if (start := functions.of_test(test)) is not None:
-            reached |= functions.reached(start, _DEPTH)
+            reached |= functions.reached(start, DEPTH)
         for frame in _FRAME_LINE.finditer(detail):
             at = functions.at(frame["path"], int(frame["line"]))
             if at is not None and at != start:
@@ -194,7 +199,7 @@ def _spectrum(functions: Functions, tests: Iterable[str]) -> dict[Function, int]
         if start is None:
             continue
         if start not in known:
-            known[start] = tuple(functions.reached(start, _DEPTH))
+            known[start] = tuple(functions.reached(start, DEPTH))
         for one in known[start]:
             counts[one] = counts.get(one, 0) + 1
     return counts
@@ -210,10 +215,11 @@ def _frames(
         for number, (path, line) in enumerate(frames):
             function = functions.at(path, line)
             if function is not None:
-                weight = _LAST_FRAME if number == len(frames) - 1 else _FRAME
+                weight = LAST_FRAME if number == len(frames) - 1 else CALLING_FRAME
                 found.setdefault(function, []).append((weight, line))
     return found
 
 
-def _spread(tests: tuple[str, ...]) -> tuple[str, ...]:
+def spread(tests: tuple[str, ...]) -> tuple[str, ...]:
+    """Of many passing tests evenly spread ones, which are enough to look at."""
     return tests[:: max(1, len(tests) // _PASSING)]

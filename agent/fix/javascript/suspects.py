@@ -13,18 +13,21 @@ from agent.fix.coverage import Coverage
 from agent.fix.functions import Function
 from agent.fix.javascript.functions import MODULE, ScriptFunctions
 from agent.fix.spectrum import FormulaName, formula
-from agent.fix.suspects import Suspect
+from agent.fix.suspects import (
+    CALLING_FRAME,
+    DEPTH,
+    IMPORTED,
+    LAST_FRAME,
+    NEARER,
+    Suspect,
+    ranked,
+    spread,
+)
 from agent.fix.targets import Targets
 from verifiers.repository import Snapshot
 
-_DEPTH = 4
-_NEARER = 0.7
-_FRAMES = (3.0, 1.5)
-"""What counts more: the function that threw, and one that called it."""
-_IMPORTED = 2.0
 _OUTSIDE = 0.3
 """What code outside of functions counts for, over a function of an imported file."""
-_PASSING = 400
 _FRAME = re.compile(r"^ +at .*?(?P<path>[^\s():]+\.[cm]?js):(?P<line>\d+):\d+\)?$", re.M)
 
 
@@ -44,7 +47,7 @@ def find_suspects(
         by: the formula.
     """
     known, weigh = frozenset(sources), formula(by)
-    passing = targets.passing[:: max(1, len(targets.passing) // _PASSING)]
+    passing = spread(targets.passing)
     files = {test.partition("::")[0] for test in (*targets.failing, *passing)}
     functions = ScriptFunctions(snapshot, sorted(known | files))
     failing_counts: dict[Function, tuple[int, int]] = {}
@@ -65,8 +68,8 @@ def find_suspects(
             line=one.first,
             last=one.last,
             score=weigh(count, passing_counts.get(one, 0), len(targets.failing), len(passing))
-            * _NEARER ** (steps - 1)
-            * (_IMPORTED if _stem(one.path) in imported else 1.0)
+            * NEARER ** (steps - 1)
+            * (IMPORTED if _stem(one.path) in imported else 1.0)
             * (_OUTSIDE if one.name == MODULE else 1.0)
             * max(frames.get(one, {}).values(), default=1.0),
             lines=tuple(sorted(frames.get(one, ()))),
@@ -74,7 +77,7 @@ def find_suspects(
         for one, (count, steps) in failing_counts.items()
         if one.path in known
     ]
-    return tuple(sorted(found, key=lambda one: (-one.score, one.path, one.line)))
+    return ranked(found)
 
 
 def _reached(
@@ -83,13 +86,13 @@ def _reached(
     """What a test comes to, with the steps to it; what a stack names is noted in `frames`."""
     file = test.partition("::")[0]
     start = functions.of_test(test)
-    reached = dict(functions.reached(start, _DEPTH)) if start is not None else {}
+    reached = dict(functions.reached(start, DEPTH)) if start is not None else {}
     for number, frame in enumerate(_FRAME.finditer(detail)):
         at = functions.at(frame["path"], int(frame["line"]))
         if at is not None and at.path != file:
             reached[at] = 1
             weights = frames.setdefault(at, {})
-            weight = _FRAMES[min(number, 1)]
+            weight = LAST_FRAME if number == 0 else CALLING_FRAME
             weights[int(frame["line"])] = max(weight, weights.get(int(frame["line"]), 0.0))
     near = functions.imported(file)
     for one in functions:
