@@ -30,32 +30,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from agent.budget import Budget, Ledger
 from agent.fix.repair import Repair, Repairer
+from bench.quixbugs import read_rows, repository
 from sandbox.base import Sandbox
 from sandbox.registry import SandboxOptions, choose_sandbox
-from verifiers.repository import SUITE_LIMITS, File, RepositoryVerifier, Snapshot, SuiteOptions
+from verifiers.repository import SUITE_LIMITS, RepositoryVerifier, SuiteOptions
 
-_TOO_LONG = {"levenshtein": (3,)}
-"""Cases that take minutes even of a right program."""
 _SUITE_SECONDS, _SUITE_CPU_SECONDS = 30.0, 5.0
-
-_CASES = '''"""The cases of {name}."""
-
-import copy
-
-import pytest
-from {name} import {name}
-
-CASES = {cases!r}
-
-
-@pytest.mark.parametrize("number", range(len(CASES)))
-def test_case(number):
-    arguments, expected = copy.deepcopy(CASES[number])
-    got = {name}(*arguments)
-    if not isinstance(got, (bool, int, float, str, list, dict, tuple, set, type(None))):
-        got = list(got)
-    assert got == expected
-'''
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,33 +63,8 @@ class Row:
     note: str = ""
 
 
-def repository(row: dict[str, Any]) -> Snapshot:
-    """The files of one program's repository."""
-    name = row["name"]
-    if "cases" in row:
-        left_out = _TOO_LONG.get(name, ())
-        cases = [case for number, case in enumerate(row["cases"]) if number not in left_out]
-        files = {
-            f"{name}.py": row["buggy"],
-            f"test_{name}.py": _CASES.format(name=name, cases=cases),
-        }
-    else:
-        files = {
-            f"python_programs/{name}.py": row["buggy"],
-            "python_programs/__init__.py": "",
-            f"test_{name}.py": row["pytest"],
-            "conftest.py": "import pytest\n\npytest.use_correct = False\n",
-            **row["support"],
-        }
-    return Snapshot(files={path: File(content=text.encode()) for path, text in files.items()})
-
-
 async def run(given: argparse.Namespace) -> list[Row]:
     """Repairs one after the other, in one sandbox; or only runs their suites."""
-    lines = given.data.read_text(encoding="utf-8").splitlines()
-    rows = [json.loads(line) for line in lines if line.strip()]
-    only = {name for name in given.only.split(",") if name}
-    wanted = [row for row in rows if not only or row["name"] in only]
     limits = SUITE_LIMITS.model_copy(
         update={"wall_seconds": _SUITE_SECONDS, "cpu_seconds": _SUITE_CPU_SECONDS}
     )
@@ -119,7 +74,7 @@ async def run(given: argparse.Namespace) -> list[Row]:
     async with sandbox:
         print(f"sandbox {sandbox.level} ({why})", file=sys.stderr)
         found: list[Row] = []
-        for row in wanted:
+        for row in read_rows(given.data, given.only):
             if given.runs:
                 print(await _suite_times(sandbox, row, limits, given.runs))
                 continue

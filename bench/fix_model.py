@@ -40,8 +40,8 @@ from agent.fix.patches.registry import read_patch
 from agent.fix.repair import Repair, Repairer
 from agent.settings import Settings
 from agent.tiers import open_tiers
-from bench.fix import repository
 from bench.fix_cheats import Said, Sort, answers
+from bench.quixbugs import read_rows, repository
 from sandbox.base import Sandbox
 from sandbox.registry import SandboxOptions, choose_sandbox
 from verifiers.repository import SUITE_LIMITS, Snapshot, SuiteOptions
@@ -140,7 +140,7 @@ async def cheats(given: argparse.Namespace) -> list[Row]:
     try:
         async with sandbox:
             print(f"sandbox {sandbox.level} ({why})", file=sys.stderr)
-            for row in _rows(given):
+            for row in read_rows(given.data, given.only):
                 found.append(await _one(sandbox, server, row, given.seed))
                 print(_line(found[-1]), file=sys.stderr, flush=True)
     finally:
@@ -203,7 +203,7 @@ def _row(
 def embedded(given: argparse.Namespace) -> list[dict[str, Any]]:
     """The command with the embedded model, on each program's repository in a folder."""
     found = []
-    for row in _rows(given):
+    for row in read_rows(given.data, given.only):
         with tempfile.TemporaryDirectory() as folder:
             for path, file in repository(row).files.items():
                 target = Path(folder, "repository", path)
@@ -231,13 +231,6 @@ def embedded(given: argparse.Namespace) -> list[dict[str, Any]]:
         )
         print(json.dumps(found[-1]), file=sys.stderr, flush=True)
     return found
-
-
-def _rows(given: argparse.Namespace) -> list[dict[str, Any]]:
-    lines = given.data.read_text(encoding="utf-8").splitlines()
-    only = {name for name in given.only.split(",") if name}
-    rows = [json.loads(line) for line in lines if line.strip()]
-    return [row for row in rows if not only or row["name"] in only]
 
 
 def _line(row: Row) -> str:

@@ -37,6 +37,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from agent.budget import Budget, Ledger
 from agent.fix.edits import edits
+from agent.fix.repair import FINALISTS, FURTHER
 from agent.fix.suspects import find_suspects
 from agent.fix.targets import Targets
 from agent.fix.validation.assessment import Assessment, Decision, Evidence, order
@@ -46,6 +47,7 @@ from agent.fix.validation.inputs import Input, Origin, make_inputs
 from agent.fix.validation.neighbours import neighbours
 from agent.fix.validation.validator import Validator
 from bench.fix_validation_programs import Program, humaneval, quixbugs
+from bench.quixbugs import case_file
 from sandbox.base import Sandbox
 from sandbox.registry import SandboxOptions, choose_sandbox
 from verifiers.repository import (
@@ -60,29 +62,8 @@ from verifiers.repository import (
 _SUITE_SECONDS = 120.0
 _EDITS = 79
 """Small edits of a program; with the true fix, what two runs observe."""
-_FURTHER, _FINALISTS = 24, 4
-"""As `agent.fix.repair` has them."""
 _ALONE = 6
 """Edits of each kind, right and wrong, that are judged alone."""
-
-_TESTS = '''"""The cases of {name}."""
-
-import copy
-
-import pytest
-from {name} import {name}
-
-CASES = {cases!r}
-
-
-@pytest.mark.parametrize("number", range(len(CASES)))
-def test_case(number):
-    arguments, expected = copy.deepcopy(CASES[number])
-    got = {name}(*arguments)
-    if not isinstance(got, (bool, int, float, str, list, dict, tuple, set, type(None))):
-        got = list(got)
-    assert got == expected
-'''
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,8 +255,7 @@ class _Bench:
         found += [("planted", {self._path: text}) for text in planted(self._program, failing)]
         made = edits(self._snapshot, suspects, targets.failing)
         for _, one in zip(range(_EDITS), made, strict=False):
-            texts = getattr(one, "texts", None) or {one.path: one.text}
-            found.append(("edit", dict(texts)))
+            found.append(("edit", dict(one.texts)))
         return found
 
     async def _validator(self, patches: Sequence[Patch]) -> _Quick:
@@ -301,7 +281,7 @@ class _Bench:
     ) -> None:
         """Puts the three questions; the numbers are those of the patches."""
         edits_ = [n for n in passing if kinds[n] == "edit"]
-        finalists = [n for n in edits_ if n - edits_[0] <= _FURTHER][:_FINALISTS]
+        finalists = [n for n in edits_ if n - edits_[0] <= FURTHER][:FINALISTS]
         own = [n for n in passing if kinds[n] != "edit"]
         alone = list(own)
         for verdict in (True, False):
@@ -411,7 +391,7 @@ def _holds(domain: Callable[..., bool], one: Input) -> bool:
 def _snapshot(program: Program, cases: Sequence[Any]) -> Snapshot:
     files = {
         f"{program.name}.py": program.buggy,
-        f"test_{program.name}.py": _TESTS.format(name=program.name, cases=list(cases)),
+        f"test_{program.name}.py": case_file(program.name, cases),
     }
     return Snapshot(files={path: File(content=text.encode()) for path, text in files.items()})
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_TOO_LONG = {"levenshtein": (3,)}
-"""Cases that take minutes even of a right program."""
+from bench.quixbugs import read_rows, usual_cases
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +116,7 @@ def quixbugs(path: Path) -> list[Program]:
         ValueError: a fix does not fit its program.
     """
     found = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
+    for row in read_rows(path):
         name = row["name"]
         if "cases" not in row or name not in _FIXES:
             continue
@@ -131,11 +128,7 @@ def quixbugs(path: Path) -> list[Program]:
         )
         if not part:
             raise ValueError(f"{name} has no {wrong!r} in it")
-        cases = [
-            (arguments, expected)
-            for number, (arguments, expected) in enumerate(row["cases"])
-            if number not in _TOO_LONG.get(name, ())
-        ]
+        cases = [(arguments, expected) for arguments, expected in usual_cases(name, row["cases"])]
         found.append(
             Program(name, row["buggy"], before + right + after, tuple(cases), _DOMAINS[name])
         )

@@ -33,9 +33,10 @@ _SLOWER = 4.0
 _LEAST_SECONDS, _LEAST_CPU_SECONDS = 15.0, 2.0
 """Of wall and of cpu time. What loops for ever is ended by the second, so the first can be patient
 with a busy machine."""
-_FURTHER = 24
+FURTHER = 24
 """Edits that are still tried after one that passes, to see whether it is the only one."""
-_FINALISTS = 4
+FINALISTS = 4
+"""Patches that pass and are compared; of small edits no more are sought."""
 _FLAKY_PROOFS = 3
 """Fresh runs that a patch has to pass where flaky tests were seen."""
 
@@ -272,7 +273,7 @@ class _Search:
 
     async def _work(self) -> None:
         for number, candidate in self._left:
-            if number >= self._last or len(self._passed) >= _FINALISTS:
+            if number >= self._last or len(self._passed) >= FINALISTS:
                 return
             try:
                 self._r.ledger.check_time()
@@ -288,7 +289,7 @@ class _Search:
         self._r.listener(f"patch {found.tried}: {candidate}: reward {verdict.reward:.2f}")
         if verdict.passed:
             self._passed[number] = Finalist(candidate, verdict)
-            self._last = min(self._last, number + _FURTHER)
+            self._last = min(self._last, number + FURTHER)
         elif found.best is None or verdict.reward > found.best[1]:
             found.best = candidate, verdict.reward
 
