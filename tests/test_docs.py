@@ -61,7 +61,7 @@ _SUBCOMMANDS = (
     "model pull",
     "sandbox build",
 )
-_OTHER_TOOLS = "python3|pip|git|docker|uv|pipx|ruff|pytest"
+_OTHER_TOOLS = "python3?|pip|git|docker|uv|pipx|ruff|pytest"
 _UNWANTED = (
     r"(?<![\w.~])/(?:work|home|root|tmp|Users)/\w+",  # somebody's folder
     r"(?<![\w&/])#\d+\b",  # a number in somebody's tracker
