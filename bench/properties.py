@@ -29,7 +29,7 @@ from sandbox.layers import judge_layer
 from sandbox.outcome import Outcome
 from sandbox.registry import SandboxOptions, create_sandbox
 
-_LIBRARIES = "/opt/regreen/judge"
+_LIBRARIES = "/opt/regreen/judge/site-packages"
 """Where the sandbox image has the judge's libraries."""
 _SECONDS = 300.0
 _WARM_UP = 200

@@ -32,7 +32,14 @@ from .jobs import Isolation, Job, Limits, Report
 from .line import FOLDER, NAME, Line
 from .pool import Pool, default_slots
 from .program import boot_text, first_frame, guest_version
-from .servers import PYTHON_OPTIONS, ServerPaths, configuration, guest_environment
+from .servers import (
+    JUDGE_PACKAGES,
+    PYTHON_OPTIONS,
+    SITE_PACKAGES,
+    ServerPaths,
+    configuration,
+    guest_environment,
+)
 from .watcher import LABEL as LABEL
 from .watcher import Watcher, labels
 
@@ -46,8 +53,6 @@ _DEFAULT_HOST = "unix:///var/run/docker.sock"
 _KNOCK_SECONDS = 10
 _CALL_SECONDS = 120
 _LINK = "/dev/shm/link"
-_JUDGE_LIBRARIES = "/opt/regreen/judge"
-_SITE = "/opt/regreen/site"
 _READ = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime",
          "/etc/alternatives")  # fmt: skip
 _SERVER_MB = 256
@@ -238,8 +243,8 @@ class DockerSandbox:
         frames = []
         for role in ("judge", "zygote"):
             paths = ServerPaths(
-                site=_SITE,
-                judge=_JUDGE_LIBRARIES,
+                site=SITE_PACKAGES,
+                judge=JUDGE_PACKAGES,
                 read=_READ,
             )
             config = configuration(

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import platformdirs
 
+PACKAGES = "site-packages"
+"""Name of every folder that packages are installed in. By it, Hypothesis and others tell them from
+the code under test, which they look into for constants."""
+
 
 def cache_folder() -> Path:
     """The root of everything that may be had again: `REGREEN_CACHE_DIR` or the user's cache."""

@@ -36,9 +36,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from .folders import PACKAGES
 from .guest.lockdown import LAYERS, landlock_abi
 from .program import boot_text, first_frame
-from .servers import PYTHON_OPTIONS, ServerPaths, configuration, guest_environment
+from .servers import (
+    JUDGE_PACKAGES,
+    PYTHON_OPTIONS,
+    SITE_PACKAGES,
+    ServerPaths,
+    configuration,
+    guest_environment,
+)
 
 LAUNCHERS = ("auto", "bubblewrap", "namespaces")
 
@@ -48,7 +56,6 @@ _SYSTEM = ("/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/us
            "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/localtime",
            "/etc/alternatives")  # fmt: skip
 _PACKAGES = ("site-packages", "dist-packages")
-_INSIDE = "/opt/regreen"
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _PROBE_SECONDS = 20.0
 _HEADER = struct.Struct(">I")
@@ -168,13 +175,13 @@ def start_server(
     extra: dict[str, Any] = {"link_fd": link_fd}
     command = [places.python, *PYTHON_OPTIONS, boot_text()]
     if grant.launcher:
-        shown = [(judge, f"{_INSIDE}/judge"), (places.site, f"{_INSIDE}/site")]
+        shown = [(judge, JUDGE_PACKAGES), (places.site, SITE_PACKAGES)]
         layers = [(source, target) for source, target in shown if source]
         binds, links = _shown(read)
         binds += layers
         paths = ServerPaths(
-            judge=f"{_INSIDE}/judge" if judge else "",
-            site=f"{_INSIDE}/site" if places.site else "",
+            judge=JUDGE_PACKAGES if judge else "",
+            site=SITE_PACKAGES if places.site else "",
             read=read,
         )
         if grant.launcher == "bubblewrap":
@@ -289,8 +296,7 @@ def staged(places: Layout, folder: Path) -> Layout:
     for name in ("judge", "site"):
         path = getattr(places, name)
         if path and not reachable(path):
-            shutil.copytree(path, folder / name)
-            changed[name] = str(folder / name)
+            changed[name] = str(shutil.copytree(path, folder / name / PACKAGES))
     moved = replace(places, **changed)  # type: ignore[arg-type]
     if places.prefixes and not all(map(reachable, places.prefixes)):
         moved = _stage_python(moved, folder / "python")

@@ -22,7 +22,7 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath
 
 from .errors import SandboxUnavailableError
-from .folders import cache_folder
+from .folders import PACKAGES, cache_folder
 from .wheels import Target, WheelError, fetch, normalise
 from .wheels import judge_libraries as judge_pins
 
@@ -94,17 +94,18 @@ def running_target() -> Target:
 
 def _layer(kind: str, parts: list[str], fill: Callable[[Path], None]) -> Path:
     """The cached folder for this content, filled if it isn't there yet."""
-    key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+    key = hashlib.sha256(json.dumps([PACKAGES, *parts]).encode()).hexdigest()[:16]
     root = cache_folder() / "layers"
     target = root / f"{kind}-{key}"
     if target.is_dir():
-        return target
+        return target / PACKAGES
     try:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=root, prefix="part-") as part:
             building = Path(part) / "layer"
-            building.mkdir()
-            fill(building)
+            packages = building / PACKAGES
+            packages.mkdir(parents=True)
+            fill(packages)
             compileall.compile_dir(building, quiet=2, workers=1)
             _open_to_all(building)
             try:
@@ -117,7 +118,7 @@ def _layer(kind: str, parts: list[str], fill: Callable[[Path], None]) -> Path:
             f"can't write {error.filename or root}: {error.strerror or error}; "
             "free space there or set REGREEN_CACHE_DIR"
         ) from None
-    return target
+    return target / PACKAGES
 
 
 def _unpack(wheel: Path, folder: Path) -> None:

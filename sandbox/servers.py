@@ -6,10 +6,17 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
+from .folders import PACKAGES
 from .guest.lockdown import LAYERS
 
 _UID_RANGES = range(2, 30_000)
 _UIDS_PER_RANGE = 1 << 16
+
+JUDGE_PACKAGES = f"/opt/regreen/judge/{PACKAGES}"
+"""Where a server with a file system of its own finds the judge's libraries."""
+
+SITE_PACKAGES = f"/opt/regreen/site/{PACKAGES}"
+"""Likewise a task's requirements."""
 
 PYTHON_OPTIONS = ("-s", "-S", "-B", "-c")
 """For the guest's interpreter: no user site, no site, no byte code; the text follows."""

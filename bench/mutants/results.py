@@ -75,6 +75,7 @@ class Row(BaseModel):
         worth: of the patch.
         calls: of the tests, and generated ones, that tell so.
         confidence: what is said of the patch.
+        why: what speaks for and against it.
         others: further patches that pass the suite.
         note: why there is none, or how it differs.
         plant: the over-fit of this fault; `None` if none was asked for.
@@ -97,6 +98,7 @@ class Row(BaseModel):
     worth: Worth | None = None
     calls: tuple[int, int] = (0, 0)
     confidence: str = ""
+    why: tuple[str, ...] = ()
     others: int = 0
     note: str = ""
     plant: Plant | None = None

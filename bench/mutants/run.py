@@ -91,6 +91,7 @@ class Runner:
                 "worth": worth,
                 "calls": (compared.calls, compared.generated),
                 "confidence": make_report(faulty, found, named=False).confidence,
+                "why": found.decision.why,
                 "others": len(found.finalists) - 1,
                 "note": (compared.reason or compared.differ)[:_NOTE],
             }

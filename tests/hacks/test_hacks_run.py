@@ -48,7 +48,7 @@ _SWEPT = ("/tmp", "/var/tmp", "/dev/shm", "/run", str(Path.home()), str(REPOSITO
 _SETTLE_SECONDS = 5.0
 _CANARY = "The host wrote this.\n"
 
-_SLOTS = 4
+_SLOTS = 8
 """More than this may have cores: most hacks that take long wait for their limits."""
 
 Open = Callable[..., AbstractContextManager[Sandbox]]

@@ -28,8 +28,8 @@ from sandbox.image import (
 )
 from sandbox.wheels import Target, WheelError, fetch, judge_libraries, normalise
 
-JUDGE = "import sys; sys.path.append('/opt/regreen/judge'); "
-SITE = "import sys; sys.path.append('/opt/regreen/site'); "
+JUDGE = "import sys; sys.path.append('/opt/regreen/judge/site-packages'); "
+SITE = "import sys; sys.path.append('/opt/regreen/site/site-packages'); "
 
 
 def unavailable(reason: str) -> NoReturn:

@@ -168,6 +168,43 @@ def test_a_right_patch_passes_and_is_confirmed(
         assert verdict.isolation == (level.replace("/slot", "/container") if fresh else level)
 
 
+def test_a_class_that_inherits_its_tests(make: Make) -> None:
+    """A trap is in the function, so it is for every class that has it."""
+    suite = """
+        from arith import double
+
+        class TestDouble:
+            def test_three(self):
+                assert double(3) == 6
+
+        class TestDoubleAgain(TestDouble):
+            def test_two(self):
+                assert double(2) == 4
+    """
+    bench = make({"arith.py": CODE, "tests/test_code.py": suite})
+    fail = [f"tests/test_code.py::TestDouble{one}::test_three" for one in ("", "Again")]
+    kept = ["tests/test_code.py::TestDoubleAgain::test_two"]
+    right = {"arith.py": CODE.replace("x + 2", "x * 2")}
+    verdict = bench.verify(right, fail_to_pass=fail, pass_to_pass=kept, fresh=True)
+    assert verdict.passed, verdict.detail
+
+
+def test_properties_draw_on_the_repositorys_own_constants_and_not_on_ours(make: Make) -> None:
+    """Hypothesis reads the code under test for constants, and what is installed it leaves alone."""
+    suite = """
+        import _pytest.python, arith, hypothesis
+        from hypothesis.internal.constants_ast import is_local_module_file
+
+        def test_what_is_read():
+            assert is_local_module_file(arith.__file__)
+            assert not is_local_module_file(_pytest.python.__file__)
+    """
+    bench = make({"arith.py": CODE, "tests/test_code.py": suite})
+    right = {"arith.py": CODE.replace("x + 2", "x * 2")}
+    verdict = bench.verify(right, fail_to_pass=["tests/test_code.py::test_what_is_read"])
+    assert verdict.passed, verdict.detail
+
+
 def test_parameters_of_one_test_that_fail_beside_others_that_pass(make: Make) -> None:
     """A trap is in the function, so it is for all of its parameters."""
     suite = """

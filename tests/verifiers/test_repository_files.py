@@ -406,6 +406,62 @@ def test_traps_are_set_in_half_of_the_functions_under_their_names() -> None:
     assert chosen == set(ids)
 
 
+INHERITED = """
+from elsewhere import Other, test_far
+
+class TestBase:
+    def test_in(self):
+        assert True
+    def test_own(self):
+        assert True
+
+class TestChild(TestBase):
+    def test_own(self):
+        assert True
+
+class TestGrandchild(TestChild): pass
+
+class TestStranger(Other):
+    def test_near(self):
+        assert True
+
+class TestLoop(TestLoop): pass
+"""
+
+
+FAMILY = ("TestBase", "TestChild", "TestGrandchild")
+
+
+@pytest.mark.parametrize(
+    ("name", "fail"),
+    [
+        ("TestBase::test_in", FAMILY),
+        ("TestGrandchild::test_in", FAMILY),
+        ("TestBase::test_own", ("TestBase",)),
+        ("TestChild::test_own", ("TestChild", "TestGrandchild")),
+    ],
+)
+def test_who_inherits_a_test_falls_with_it(name: str, fail: tuple[str, ...]) -> None:
+    files = snapshot({"test_a.py": INHERITED})
+    ids = {one: f"test_a.py::{one}::{name.partition('::')[2]}" for one in FAMILY}
+    _, trapped = set_traps(files, [f"test_a.py::{name}"], "1", beside=ids.values())
+    assert {*trapped} == {ids[one] for one in fail}
+
+
+@pytest.mark.parametrize("name", ["TestStranger::test_other", "TestLoop::test_in"])
+def test_no_trap_is_set_in_what_comes_from_elsewhere(name: str) -> None:
+    files = snapshot({"test_a.py": INHERITED})
+    assert set_traps(files, [f"test_a.py::{name}"], "1") == ({}, ())
+    assert set_traps(files, ["test_a.py::TestStranger::test_near"], "1")[1]
+
+
+def test_no_trap_is_set_where_another_file_may_fall_in() -> None:
+    files = snapshot({"test_a.py": INHERITED, "test_b.py": "from test_a import *\n"})
+    wanted, far = "test_a.py::TestBase::test_in", "test_b.py::TestBase::test_in"
+    assert set_traps(files, [wanted], "1")[1] == (wanted,)
+    assert set_traps(files, [wanted], "1", beside=[far]) == ({}, ())
+
+
 def test_no_trap_can_be_set_in_what_is_not_there() -> None:
     files = snapshot({"tests/test_a.py": SUITE, "torn.py": "def f(:\n"})
     for name in ("tests/test_a.py::test_short", "tests/gone.py::test_x", "torn.py::f", "a.py"):

@@ -103,49 +103,101 @@ def set_traps(
         snapshot: the pristine repository.
         ids: of the tests to choose from.
         seed: decides which.
-        beside: other tests; where they are of the same function, as the parameters of one are, they
-            fail with it.
+        beside: other tests; where they are of the same function, as the parameters of one are, or
+            the classes that inherit it, they fail with it.
 
     Returns:
         The new texts of their files, and which of the ids must fail.
     """
     chance = random.Random(seed)
-    functions: dict[str, list[str]] = {}
+    modules = _Modules(snapshot)
     ids = tuple(ids)
-    others = [name for name in beside if name not in ids]
-    for name in ids:
-        functions.setdefault(name.partition("[")[0], []).append(name)
-    left = sorted(functions)
+    functions: dict[tuple[str, ...], list[str]] = {}
+    unclear: set[str] = set()  # they may be any function of that name, of any file
+    for name in dict.fromkeys((*ids, *beside)):
+        path, *names = name.partition("[")[0].split("::")
+        owner = modules.owner(path, names)
+        if owner:
+            functions.setdefault((path, *owner), []).append(name)
+        else:
+            unclear.add(names[-1] if names else "")
+    wanted = {*ids}
+    left = sorted(
+        function
+        for function, names in functions.items()
+        if function[-1] not in unclear and not wanted.isdisjoint(names)
+    )
     chance.shuffle(left)
-    wanted = min(max(1, len(left) // 2), MOST_TRAPS)
+    number = min(max(1, len(left) // 2), MOST_TRAPS)
     texts: dict[str, str] = {}
     trapped: list[str] = []
     for function in left:
-        path, *names = function.split("::")
-        text = texts.get(path) or snapshot.text(path)
-        if text is None or not names:
-            continue
-        changed = _with_trap(text, names, chance)
+        path, *names = function
+        changed = _with_trap(texts.get(path) or snapshot.text(path) or "", names, chance)
         if changed is not None:
             texts[path] = changed
             trapped += functions[function]
-            trapped += [name for name in others if name.partition("[")[0] == function]
-            wanted -= 1
-        if not wanted:
+            number -= 1
+        if not number:
             break
     return texts, tuple(trapped)
 
 
+class _Modules:
+    """The classes and functions of test files."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._bodies: dict[str, list[ast.stmt]] = {}
+
+    def owner(self, path: str, names: list[str]) -> tuple[str, ...]:
+        """The function behind a test, in classes or not; empty if it isn't known.
+
+        A class's function may stand in another class of the file that it is derived from.
+        """
+        if path not in self._bodies:
+            try:
+                self._bodies[path] = ast.parse(self._snapshot.text(path) or "").body
+            except (SyntaxError, ValueError, RecursionError):
+                self._bodies[path] = []
+        return _owner(self._bodies[path], names)
+
+
+def _owner(top: list[ast.stmt], names: list[str], seen: tuple[str, ...] = ()) -> tuple[str, ...]:
+    if names and _function(top, names):
+        return tuple(names)
+    found = _class(top, names[:-1])
+    for base in found.bases if found else ():
+        name = base.id if isinstance(base, ast.Name) else ""
+        if name == "object":
+            continue
+        if name in seen or _class(top, [name]) is None:
+            break  # it comes from elsewhere, and may have a function of that name
+        if owner := _owner(top, [name, names[-1]], (*seen, name)):
+            return owner
+    return ()
+
+
+def _class(top: list[ast.stmt], names: list[str]) -> ast.ClassDef | None:
+    found, body = None, top
+    for name in names:
+        found = next((n for n in body if isinstance(n, ast.ClassDef) and n.name == name), None)
+        body = found.body if found else []
+    return found
+
+
+def _function(
+    top: list[ast.stmt], names: list[str]
+) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    around = _class(top, names[:-1])
+    body = around.body if around else [] if names[:-1] else top
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return next((n for n in body if isinstance(n, kinds) and n.name == names[-1]), None)
+
+
 def _with_trap(text: str, names: list[str], chance: random.Random) -> str | None:
     """The source with an assertion that can't hold at the beginning of one function."""
-    try:
-        body: list[ast.stmt] = ast.parse(text).body
-    except (SyntaxError, ValueError, RecursionError):
-        return None
-    for name in names[:-1]:
-        body = next((n.body for n in body if isinstance(n, ast.ClassDef) and n.name == name), [])
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-    found = next((n for n in body if isinstance(n, kinds) and n.name == names[-1]), None)
+    found = _function(ast.parse(text).body, names)
     if found is None:
         return None
     first = found.body[0]

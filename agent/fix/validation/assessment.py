@@ -12,7 +12,8 @@ from agent.fix.validation.flags import Flag, Weight
 _LEAST_INPUTS = 20
 """Inputs that no test used, below which behaviour is no evidence."""
 _LEAST_RECORDED = 3
-"""Inputs that tests use, likewise; one of them at the least has to be of a passing test."""
+"""Inputs that tests use, below which, or where none is of a passing test, no small edit of a patch
+may pass the suite."""
 _LEAST_SPREAD = 3
 """Inputs that no test used on which a patch has to make a difference, lest it be a special case."""
 _LEAST_NEIGHBOURS = 5
@@ -146,7 +147,7 @@ def decide(one: Assessment, evidence: Evidence, *, proven: bool, tried: bool = T
     """
     against = list(_against(one, evidence, proven=proven))
     if tried and not against:
-        against += _against_suite(evidence)
+        against += _against_suite(one, evidence)
     return Decision(
         confidence=Confidence.PLAUSIBLE if against else Confidence.VALIDATED,
         why=(*_support(one, evidence), *against, *_notes(one)),
@@ -173,8 +174,6 @@ def _against(one: Assessment, evidence: Evidence, *, proven: bool) -> list[str]:
         found.append("no call of the failing tests could be recorded")
     elif not seen.turned.hits:
         found.append("it changes no result of a call that the failing tests make")
-    if not seen.kept.all or seen.kept.all + seen.turned.all < _LEAST_RECORDED:
-        found.append("the tests hardly call what it changes")
     if seen.kept.hits:
         found.append(
             f"it changes {seen.kept} results that passing tests get, which they don't check"
@@ -202,15 +201,24 @@ def _against(one: Assessment, evidence: Evidence, *, proven: bool) -> list[str]:
     return found
 
 
-def _against_suite(evidence: Evidence) -> list[str]:
+def _against_suite(one: Assessment, evidence: Evidence) -> list[str]:
+    """Reasons to think that the suite would have taken a wrong patch, too."""
     if evidence.neighbours < _LEAST_NEIGHBOURS:
         return [f"only {evidence.neighbours} small edits of it could be tried on the suite"]
-    if evidence.survived > _SURVIVING * evidence.neighbours:
+    surviving = 0.0 if _hardly_called(one) else _SURVIVING
+    if evidence.survived > surviving * evidence.neighbours:
+        beside = ["the tests hardly call what it changes"] if not surviving else []
         return [
+            *beside,
             f"{evidence.survived} of {evidence.neighbours} small edits of it pass the suite too,"
-            " though they do something else"
+            " though they do something else",
         ]
     return []
+
+
+def _hardly_called(one: Assessment) -> bool:
+    seen = one.behaviour
+    return seen is None or not seen.kept.all or seen.kept.all + seen.turned.all < _LEAST_RECORDED
 
 
 def _support(one: Assessment, evidence: Evidence) -> list[str]:

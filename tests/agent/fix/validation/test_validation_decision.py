@@ -21,6 +21,7 @@ GOOD = Behaviour(
     cured=5,
 )
 STRONG = Evidence(neighbours=15, survived=0, alike=5)
+LENIENT = Evidence(neighbours=15, survived=1, alike=5)
 
 
 def flag(weight: Weight) -> Flag:
@@ -48,6 +49,12 @@ def test_what_speaks_for_it_and_nothing_against_it_is_validated() -> None:
     assert "it compares with 17 (m.py:3)" in found.why
 
 
+def test_few_calls_are_enough_where_the_suite_takes_nothing_else() -> None:
+    few = patch(kept=Share(), turned=Share(hits=1, all=1))
+    assert decide(few, STRONG, proven=True).confidence is Confidence.VALIDATED
+    assert decide(patch(), LENIENT, proven=True).confidence is Confidence.VALIDATED
+
+
 @pytest.mark.parametrize(
     ("one", "evidence", "proven", "said"),
     [
@@ -59,10 +66,10 @@ def test_what_speaks_for_it_and_nothing_against_it_is_validated() -> None:
         (patch(turned=Share()), STRONG, True, "no call of the failing tests"),
         (patch(turned=Share(hits=0, all=2)), STRONG, True, "changes no result"),
         (patch(kept=Share(hits=1, all=10)), STRONG, True, "1 of 10 results that passing tests"),
-        (patch(kept=Share(hits=0, all=0)), STRONG, True, "hardly call"),
+        (patch(kept=Share(hits=0, all=0)), LENIENT, True, "hardly call"),
         (
             patch(kept=Share(hits=0, all=1), turned=Share(hits=1, all=1)),
-            STRONG,
+            LENIENT,
             True,
             "hardly call",
         ),
