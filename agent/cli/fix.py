@@ -24,8 +24,8 @@ from agent.fix.environment.setup import SetupError, set_up
 from agent.fix.environment.test_command import TestCommand, read_test_command
 from agent.fix.environment.worktree import uncommitted
 from agent.fix.failed import read_failed
+from agent.fix.guarded import check_addresses, check_isolation
 from agent.fix.languages import language_of
-from agent.fix.model.addresses import check_addresses
 from agent.fix.model.prompts import prompts_digest
 from agent.fix.model.search import ModelSearch
 from agent.fix.model.strategy import asks_model, patch_strategy
@@ -162,6 +162,7 @@ def fix(
                 status=FixStatus.NOT_REPRODUCED, reason=f"{failed_from.name} names no failing test"
             )
             return _end(result, Story(report=result), outputs, as_json=as_json)
+    check_isolation(settings, path)
     asks = asks_model(settings)
     if asks:
         check_addresses(settings, path)

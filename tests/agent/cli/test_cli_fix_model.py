@@ -141,6 +141,22 @@ def test_keys_go_to_no_address_that_the_repository_names(regreen: Run, shop: Pat
     assert "no key is sent there" in ended.line
 
 
+@pytest.mark.parametrize(
+    "line",
+    ['image = "stranger"', 'base_image = "stranger"', 'runtime = "none"',
+     "allow_reduced_isolation = true"],
+)  # fmt: skip
+def test_a_repository_does_not_choose_what_judges_it(regreen: Run, shop: Path, line: str) -> None:
+    (shop / "pyproject.toml").write_text(f"[tool.regreen]\n{line}\n")
+    ended = regreen("fix", cwd=shop)
+    assert (ended.code, "can't choose what judges it" in ended.line) == (2, True)
+    name = f"REGREEN_{line.split(' ')[0].upper()}"
+    allowed = regreen(
+        "fix", "--sandbox", "local", cwd=shop, env={name: "0" if "allow" in line else "own"}
+    )
+    assert "can't choose" not in allowed.err
+
+
 def test_words_that_make_no_sense(regreen: Run, shop: Path) -> None:
     wrong = regreen("fix", shop, "--model", "openai/x", "--strategy", "grow")
     assert (wrong.code, "choose from beam" in wrong.line) == (2, True)
