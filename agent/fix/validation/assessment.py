@@ -12,14 +12,17 @@ from agent.fix.validation.flags import Flag, Weight
 _LEAST_INPUTS = 20
 """Inputs that no test used, below which behaviour is no evidence."""
 _LEAST_RECORDED = 3
-"""Inputs that tests use, below which, or where none is of a passing test, no small edit of a patch
-may pass the suite."""
+"""Inputs that tests use, below which, or where none is of a passing test, fewer small edits of a
+patch may pass the suite."""
 _LEAST_SPREAD = 3
 """Inputs that no test used on which a patch has to make a difference, lest it be a special case."""
 _LEAST_NEIGHBOURS = 5
 _SURVIVING = 0.15
 """Share of small edits that may pass the suite. `bench/fix_validation.py` has it from true fixes (0
 to 0.16) and a wrong patch (0.19)."""
+_SURVIVING_ALONE = 0.1
+"""Likewise where the tests hardly call what is changed, so that little else speaks for a patch: set
+by the first ten repairs of `bench/fix_mutants.py`, where true ones have 0 to 0.07."""
 _ALTERED = 0.05
 """Share of new inputs on which a repair of a crash may give another value than there was before: in
 `bench/fix_validation.py` 0 to 0.024 of true fixes, 0.3 of a wrong patch that all else spoke for."""
@@ -205,9 +208,10 @@ def _against_suite(one: Assessment, evidence: Evidence) -> list[str]:
     """Reasons to think that the suite would have taken a wrong patch, too."""
     if evidence.neighbours < _LEAST_NEIGHBOURS:
         return [f"only {evidence.neighbours} small edits of it could be tried on the suite"]
-    surviving = 0.0 if _hardly_called(one) else _SURVIVING
+    few = _hardly_called(one)
+    surviving = _SURVIVING_ALONE if few else _SURVIVING
     if evidence.survived > surviving * evidence.neighbours:
-        beside = ["the tests hardly call what it changes"] if not surviving else []
+        beside = ["the tests hardly call what it changes"] if few else []
         return [
             *beside,
             f"{evidence.survived} of {evidence.neighbours} small edits of it pass the suite too,"

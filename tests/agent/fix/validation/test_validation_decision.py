@@ -21,7 +21,7 @@ GOOD = Behaviour(
     cured=5,
 )
 STRONG = Evidence(neighbours=15, survived=0, alike=5)
-LENIENT = Evidence(neighbours=15, survived=1, alike=5)
+LENIENT = Evidence(neighbours=15, survived=2, alike=5)
 
 
 def flag(weight: Weight) -> Flag:
@@ -49,9 +49,11 @@ def test_what_speaks_for_it_and_nothing_against_it_is_validated() -> None:
     assert "it compares with 17 (m.py:3)" in found.why
 
 
-def test_few_calls_are_enough_where_the_suite_takes_nothing_else() -> None:
+def test_few_calls_are_enough_where_the_suite_takes_hardly_anything_else() -> None:
     few = patch(kept=Share(), turned=Share(hits=1, all=1))
+    almost = STRONG.model_copy(update={"survived": 1})
     assert decide(few, STRONG, proven=True).confidence is Confidence.VALIDATED
+    assert decide(few, almost, proven=True).confidence is Confidence.VALIDATED
     assert decide(patch(), LENIENT, proven=True).confidence is Confidence.VALIDATED
 
 
