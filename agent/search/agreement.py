@@ -19,7 +19,7 @@ from agent.reward.model import RewardModel
 from agent.reward.signs import learned
 from agent.search.base import Proposal, SearchState, Seen, StrategyOptions, seen
 from agent.search.belief import course_of, signs, usual_belief, words_of
-from agent.search.options import OwnOptions, read_own
+from agent.search.options import OwnOptions, StrategyOptionError, read_own
 from agent.search.votes import Standing, Vote, Worth, by_size, standing, vote_of
 from tasks.model import PublicTask
 from verifiers.inputs import PROBES, example_arguments, make_probes
@@ -35,11 +35,14 @@ class AgreementOptions(OwnOptions):
         patience: with 2 it goes on until a sample is worth half as much as by default, and tries
             twice as often where nothing passes.
         parallel: samples that may be under way at a time.
+        enough: with a learned reward: what a program has to be worth by it to end the search; with
+            1 none is.
     """
 
     probes: int = Field(default=PROBES, ge=0, le=500)
     patience: float = Field(default=1.0, gt=0)
     parallel: int = Field(default=4, ge=1)
+    enough: float = Field(default=1.0, gt=0, le=1)
 
 
 class AgreementState(SearchState):
@@ -142,10 +145,18 @@ class Agreement:
         votes = (*state.votes, vote_of(proposal, verdict))
         settled = False
         if not self.exhaustive and len(votes) < self.n:
-            course = course_of(votes, standing(votes, state.worth), state.words)
+            stands = standing(votes, state.worth)
+            course = course_of(votes, stands, state.words)
             settled = not usual_belief().patience.goes_on(course, self.own.patience)
+            settled = settled or self._is_enough(stands)
         known = (*state.seen, seen(proposal, verdict))
         return state.model_copy(update={"seen": known, "votes": votes, "settled": settled})
+
+    def _is_enough(self, stands: Standing | None) -> bool:
+        """Whether the learned reward is sure of a program that passes."""
+        if self.reward is None or stands is None or not stands.chosen.passed:
+            return False
+        return self.own.enough < 1 and stands.worth >= self.own.enough
 
     def finished(self, state: AgreementState) -> bool:
         """When all are drawn, or the next one was not worth it."""
@@ -156,13 +167,17 @@ def build(options: StrategyOptions) -> Agreement:
     """From what the user set.
 
     Raises:
-        StrategyOptionError: an option that agreement doesn't have.
+        StrategyOptionError: an option that agreement doesn't have, or one that asks for a learned
+            reward where there is none.
     """
+    own = read_own("agreement", AgreementOptions, options)
+    if own.enough < 1 and options.reward is None:
+        raise StrategyOptionError("option enough of strategy agreement: it needs --reward-model")
     return Agreement(
         n=options.n,
         temperature=options.temperature,
         exhaustive=options.exhaustive,
         seed=options.seed,
         reward=options.reward,
-        own=read_own("agreement", AgreementOptions, options),
+        own=own,
     )

@@ -101,6 +101,7 @@ class Standing:
         lead: how many of them are of the chosen one's group, which gave the same answers to all.
         second: how many are of the next largest group.
         agreement: the mean share of votes that gave the chosen one's answer to a probe.
+        worth: of the chosen one's group.
     """
 
     chosen: Vote
@@ -108,6 +109,7 @@ class Standing:
     lead: int
     second: int
     agreement: float
+    worth: float
 
 
 def by_size(_votes: Sequence[Vote], groups: Sequence[Group]) -> list[float]:
@@ -141,6 +143,7 @@ def standing(votes: Sequence[Vote], worth: Worth = by_size) -> Standing | None:
         lead=groups[best].size,
         second=max(others, default=0),
         agreement=groups[best].sharing / counted,
+        worth=worths[best],
     )
 
 

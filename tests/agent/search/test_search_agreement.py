@@ -8,9 +8,10 @@ import pytest
 
 from agent.reward.model import Linear, RewardModel
 from agent.reward.signs import SIGNS
-from agent.search.agreement import Agreement, AgreementOptions, AgreementState
-from agent.search.base import Proposal
+from agent.search.agreement import Agreement, AgreementOptions, AgreementState, build
+from agent.search.base import Proposal, StrategyOptions
 from agent.search.belief import Course, Logistic, Signs, signs, usual_belief
+from agent.search.options import StrategyOptionError
 from agent.search.votes import Vote, standing, stays_ahead, vote_of
 from sandbox.jobs import Observation
 from sandbox.outcome import Outcome
@@ -203,3 +204,26 @@ def test_a_learned_reward_decides_in_place_of_the_size() -> None:
     closest = after(failing, strategy).best
     assert closest is not None
     assert closest.index == 0  # of those that fail it has learned nothing
+
+
+def test_a_learned_reward_ends_the_search_where_it_is_sure_enough() -> None:
+    weights = tuple(2.0 if name == "size" else 0.0 for name in SIGNS)
+    model = RewardModel(signs=SIGNS, model=Linear(bias=0.0, weights=weights))
+    own = AgreementOptions(
+        parallel=1, patience=1e6, enough=0.89
+    )  # three of a kind are worth 3^2 / (3^2 + 1)
+    votes = [verdict("ab"), verdict("ab", passed=False, reward=0.5), verdict("ab")]
+    eager = Agreement(n=50, own=own, reward=model)
+    assert not after(votes, eager).settled
+    state = after([*votes, verdict("ab")], eager)
+    assert (state.settled, state.ending) == (True, "agreed")
+    patient = Agreement(n=50, own=own.model_copy(update={"enough": 1.0}), reward=model)
+    assert not after([*votes, verdict("ab")], patient).settled
+    failing = [verdict("ab", passed=False, reward=0.5)] * 4
+    assert not after(failing, eager).settled
+
+
+def test_what_is_enough_is_said_by_a_learned_reward_alone() -> None:
+    options = StrategyOptions(own={"enough": 0.9})
+    with pytest.raises(StrategyOptionError, match="needs --reward-model"):
+        build(options)
