@@ -22,7 +22,9 @@ from verifiers.repository import (
 )
 from verifiers.repository.baseline import compare
 from verifiers.repository.canary import make_canary, set_traps
+from verifiers.repository.options import SuiteOptions
 from verifiers.repository.patch import check, sources, syntax
+from verifiers.repository.runners.pytest import PytestRunner
 from verifiers.repository.settings import SuiteSettings, read_settings
 
 
@@ -486,3 +488,25 @@ def test_two_runs_are_compared() -> None:
     assert found.flaky == ("d",)
     assert found.changed == ("e", "x")
     assert found.skipped == ("f",)
+
+
+def test_files_are_run_in_the_order_of_the_whole_suite() -> None:
+    files = [
+        "docs/b.rst",
+        "docs/a.rst",
+        "other/test_c.py",
+        "tests/test_b.py",
+        "testsuite/test_d.py",
+    ]
+    settings = "[pytest]\ntestpaths = ./tests/ docs\n"
+    repository = snapshot({"pytest.ini": settings} | dict.fromkeys(files, ""))
+    runner = PytestRunner(repository, SuiteOptions())
+    assert runner.in_order(files) == [
+        "tests/test_b.py",
+        "docs/a.rst",
+        "docs/b.rst",
+        "else/test_c.py",
+        "testsuite/test_d.py",
+    ]
+    named = PytestRunner(repository, SuiteOptions(paths=("docs", "tests")))
+    assert named.in_order(files[:4:3]) == ["docs/b.rst", "tests/test_b.py"]

@@ -110,7 +110,8 @@ class RepositoryVerifier:
             sandbox.errors.SandboxError: the sandbox can't be had at all.
         """
         only = tuple(names)
-        files = sorted({name.partition("::")[0] for name in only} & self.snapshot.files.keys())
+        named = {name.partition("::")[0] for name in only}
+        files = self.runner.in_order(named & self.snapshot.files.keys())
         canary = self._canaries(self.snapshot, files)
         report = await self._run(
             self.snapshot, (), canary, files=files, only=only, trace=self.sources
@@ -154,7 +155,7 @@ class RepositoryVerifier:
         if reason := self.runner.syntax(patch):
             return self._refused(Outcome.SYNTAX, reason)
         tree = self.snapshot.changed(patch)
-        files = sorted(named & tree.files.keys())
+        files = self.runner.in_order(named & tree.files.keys())
         canary = self._canaries(tree, files)
         report = await self._run(
             tree, tuple(patch), canary, files=files, only=(*wanted, *kept), fresh=fresh
@@ -195,7 +196,7 @@ class RepositoryVerifier:
         canary = self._canaries(tree, texts)
         beside = [name for name in (*wanted, *kept) if name.partition("::")[0] in texts]
         report = await self._run(
-            tree, changed, canary, files=sorted(texts), only=beside, fresh=True
+            tree, changed, canary, files=self.runner.in_order(texts), only=beside, fresh=True
         )
         suite = report.suite or _LOST
         found = {test.id: test for test in suite.tests}

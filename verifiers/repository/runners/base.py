@@ -84,6 +84,9 @@ class Runner(Protocol):
     def test_files(self) -> list[str]:
         """Files with tests, as far as their names tell, where the suite looks for them."""
 
+    def in_order(self, files: Iterable[str]) -> list[str]:
+        """Files with tests in the order in which a run of the whole suite comes to them."""
+
     def canaries(self, tree: Snapshot, files: Iterable[str], seed: str) -> Canaries:
         """Tests among those of some files that must fail.
 

@@ -97,6 +97,9 @@ class NodeRunner:
             return sorted(path for path in files if _is_test(path))
         return sorted(path for path in files if any(_is_meant(path, one) for one in wanted))
 
+    def in_order(self, files: Iterable[str]) -> list[str]:
+        return sorted(files)
+
     def canaries(self, tree: Snapshot, files: Iterable[str], seed: str) -> Canaries:
         chance = random.Random(seed)
         texts: dict[str, str] = {}

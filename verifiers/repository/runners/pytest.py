@@ -55,6 +55,15 @@ class PytestRunner:
             and (path in tops or any(path.startswith(prefix) for prefix in prefixes))
         ]
 
+    def in_order(self, files: Iterable[str]) -> list[str]:
+        tops = [path.strip("./") for path in self._options.paths or self._settings.test_paths]
+
+        def place(path: str) -> tuple[int, str]:
+            holds = (at for at, top in enumerate(tops) if f"{path}/".startswith(f"{top}/"))
+            return next(holds, len(tops)), path
+
+        return sorted(files, key=place)
+
     def canaries(self, tree: Snapshot, files: Iterable[str], seed: str) -> Canaries:
         here = [path for path in files if path in self._snapshot.files]
         made = make_canary(tree, self._settings, here, seed, selected=self._selected)
