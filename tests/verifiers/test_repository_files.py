@@ -494,7 +494,7 @@ def test_files_are_run_in_the_order_of_the_whole_suite() -> None:
     files = [
         "docs/b.rst",
         "docs/a.rst",
-        "other/test_c.py",
+        "else/test_c.py",
         "tests/test_b.py",
         "testsuite/test_d.py",
     ]
