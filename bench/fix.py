@@ -117,7 +117,7 @@ async def _suite_times(sandbox: Sandbox, row: dict[str, Any], limits: Any, times
 
 def _row(name: str, repair: Repair, seconds: float) -> Row:
     chosen = repair.chosen
-    if chosen is None:
+    if chosen is None or repair.left:
         note = repair.targets.broken or repair.stopped
         note = note or ("nothing fails" if not repair.targets.failing else "")
         if repair.refused:

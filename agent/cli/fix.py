@@ -43,6 +43,7 @@ from verifiers.repository import SUITE_LIMITS, Snapshot, SuiteOptions, runner_of
 _CODES = {
     FixStatus.FIXED: Exit.VERIFIED,
     FixStatus.NOTHING_FAILING: Exit.VERIFIED,
+    FixStatus.PARTLY_FIXED: Exit.NOT_VERIFIED,
     FixStatus.NOT_FIXED: Exit.NOT_VERIFIED,
     FixStatus.ENVIRONMENT: Exit.INFRASTRUCTURE,
     FixStatus.BUDGET: Exit.BUDGET,
@@ -191,7 +192,7 @@ def fix(
             return _end(result, Story(report=result), outputs, as_json=as_json)
     result = make_report(snapshot, found, named=bool(only), bill=bill, notes=notes)
     folder = fix_outputs.folder_in_checkout(path)
-    story = Story(report=result, targets=found.targets, folder=folder)
+    story = Story(report=result, targets=found.before, folder=folder)
     code = _end(result, story, outputs, as_json=as_json)
     if apply and result.diff:  # after the patch is shown: it is not lost if it can't be written
         _apply(path, snapshot, found, allow_dirty=allow_dirty)

@@ -48,9 +48,7 @@ class Relevant:
         Args:
             patch: whole new texts by their paths, `None` where a file goes.
         """
-        found = None
-        if self._functions is not None:
-            found = reaching(self._coverage, self._functions, self._changed(patch))
+        found = self.reached(patch)
         if found is None:
             return self._beside
         # those beside failing tests were traced for certain, the others as there was room
@@ -58,6 +56,16 @@ class Relevant:
         beside = frozenset(self._beside)
         first = {*sorted(near, key=lambda name: name not in beside)[:_MOST]}
         return [name for name in near if name in first]
+
+    def reached(self, patch: Mapping[str, str | None]) -> frozenset[str] | None:
+        """Ids of the traced tests that come to the functions that a patch changes.
+
+        Returns:
+            `None` where that isn't known.
+        """
+        if self._functions is None:
+            return None
+        return reaching(self._coverage, self._functions, self._changed(patch))
 
     def _changed(self, patch: Mapping[str, str | None]) -> Iterator[Place]:
         for path, text in patch.items():

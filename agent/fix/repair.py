@@ -13,6 +13,7 @@ from agent.fix.asking import Asked, Asker, Situation
 from agent.fix.candidate import Candidate, Identity
 from agent.fix.coverage import Coverage, trace
 from agent.fix.languages import language_of
+from agent.fix.partly import Partly
 from agent.fix.relevant import Relevant
 from agent.fix.spectrum import FormulaName
 from agent.fix.suspects import Suspect
@@ -66,6 +67,8 @@ class Repair:
 
     Attributes:
         targets: what had to be turned, and what to stay.
+        left: of the failing tests, those that the patch is not for, with the end of the traceback;
+            they are no targets any more. None come to what it changes.
         suspects: functions, most suspicious first.
         tried: patches that were judged.
         best: of those that don't pass, the one with the highest reward, and that.
@@ -78,6 +81,7 @@ class Repair:
     """
 
     targets: Targets
+    left: dict[str, str] = field(default_factory=dict)
     suspects: tuple[Suspect, ...] = ()
     tried: int = 0
     best: tuple[Candidate, float] | None = None
@@ -87,6 +91,11 @@ class Repair:
     decision: Decision = field(default_factory=Decision)
     stopped: str = ""
     seconds: float = 0.0
+
+    @property
+    def before(self) -> Targets:
+        """What failed and passed before any patch, whether the chosen one is for it or not."""
+        return self.targets.model_copy(update={"failing": {**self.targets.failing, **self.left}})
 
     @property
     def chosen(self) -> Finalist | None:
@@ -161,6 +170,7 @@ class _Search:
         )
         self._verifier = RepositoryVerifier(repairer.sandbox, snapshot, self._options)
         self._relevant = Relevant(snapshot, self._verifier.sources, targets, Coverage())
+        self._partly = Partly(targets, Coverage(), self._relevant)
         self._language = language_of(runner_of(snapshot, self._options.runner))
         self._left: Iterator[tuple[int, Candidate]] = iter(())
         self._passed: dict[int, Finalist] = {}
@@ -176,6 +186,7 @@ class _Search:
             self._r.listener("running the suite once more, to see what each test executes")
             seen = await trace(self._r.sandbox, self._snapshot, self._r.options, found.targets)
         self._relevant = Relevant(self._snapshot, sources, found.targets, seen)
+        self._partly = Partly(found.targets, seen, self._relevant)
         if not self._tried_before():
             found.suspects = self._language.suspects(
                 self._snapshot, sources, found.targets, seen, self._r.formula
@@ -185,6 +196,8 @@ class _Search:
         if found.chosen is None and not found.stopped and self._r.asker is not None:
             await self._ask(self._r.asker)
             await self._validate()
+        if found.chosen is None and not found.stopped:
+            await self._settle()
 
     async def _try_edits(self) -> None:
         found = self._found
@@ -225,6 +238,24 @@ class _Search:
                 found.decision = await validator.decide(
                     one, patches, proven=True, doubt=finalist.special
                 )
+
+    async def _settle(self) -> None:
+        """Takes a patch for a part of the targets, where there is none for all of them."""
+        found, all_targets = self._found, self._found.targets
+        finalists: dict[frozenset[str], list[Finalist]] = {}
+        for candidate in self._partly.best()[:FINALISTS]:
+            verdict = await self._run(candidate, all_targets.failing, all_targets.passing)
+            if turned := self._partly.turned(candidate, verdict):
+                finalists.setdefault(turned, []).append(Finalist(candidate, verdict))
+        for turned, equal in finalists.items():
+            left = {name: how for name, how in all_targets.failing.items() if name not in turned}
+            failing = {name: how for name, how in all_targets.failing.items() if name in turned}
+            found.targets = all_targets.model_copy(update={"failing": failing})
+            found.finalists, found.left = equal, left
+            await self._validate()
+            if found.chosen is not None:
+                return
+            found.targets, found.finalists, found.left = all_targets, [], {}
 
     async def _ask(self, asker: Asker) -> None:
         """Has a model write patches; those that pass are finalists, the best first."""
@@ -303,6 +334,7 @@ class _Search:
         self._verdicts[key] = done = anyio.Event()
         try:
             self._verdicts[key] = verdict = await self._suite(candidate)
+            self._partly.note(candidate, verdict)
         finally:
             if self._verdicts[key] is done:  # cancelled or failed: whoever waits runs it
                 del self._verdicts[key]

@@ -29,6 +29,7 @@ class FixStatus(StrEnum):
     """How a repair ended.
 
     FIXED: a patch turns every target and keeps what passed, proven in a fresh sandbox.
+    PARTLY_FIXED: one does so for some of them; the others do not come to what it changes.
     NOTHING_FAILING: there is nothing to repair.
     NOT_FIXED: no patch was found.
     NOT_REPRODUCED: tests fail now and then only, or the named ones don't.
@@ -37,6 +38,7 @@ class FixStatus(StrEnum):
     """
 
     FIXED = "fixed"
+    PARTLY_FIXED = "partly-fixed"
     NOTHING_FAILING = "nothing-failing"
     NOT_FIXED = "not-fixed"
     NOT_REPRODUCED = "not-reproduced"
@@ -148,7 +150,7 @@ def make_report(
     fields = {
         "status": status,
         "reason": reason,
-        "still_failing": () if chosen else failing,
+        "still_failing": tuple(found.left) if chosen else failing,
         "flaky": found.targets.flaky,
         "lacking": found.targets.lacking,
         "notes": tuple(notes),
@@ -228,8 +230,13 @@ def _status(found: Repair, *, named: bool) -> tuple[FixStatus, str]:
         if not targets.passing:
             return FixStatus.ENVIRONMENT, "no test was found"
         return FixStatus.NOTHING_FAILING, f"all {len(targets.passing)} tests pass"
+    many = len(targets.failing)
+    if found.chosen is not None and found.left:
+        return FixStatus.PARTLY_FIXED, (
+            f"{many} of {many + len(found.left)} failing tests pass now; the others do not come to"
+            " what is changed"
+        )
     if found.chosen is not None:
-        many = len(targets.failing)
         return FixStatus.FIXED, f"{many} failing {'test passes' if many == 1 else 'tests pass'} now"
     if found.stopped:
         return FixStatus.BUDGET, found.stopped

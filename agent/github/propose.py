@@ -19,6 +19,7 @@ from agent.github.repository import PullRequest, Repository
 from agent.github.signature import branch_name, signature
 
 _BODY_CHARS = 65_536
+_PATCHED = (FixStatus.FIXED, FixStatus.PARTLY_FIXED)
 """GitHub takes no more."""
 _FOOTER = (
     "---\n\nRegreen made this pull request and keeps it up to date while nobody else commits to"
@@ -102,7 +103,7 @@ def propose(
 def _propose(
     repository: Repository, checkout: Checkout, story: Story | None, job: Job, attempt: Attempt
 ) -> Proposal:
-    if story is None or story.report.status is not FixStatus.FIXED or not story.report.diff:
+    if story is None or story.report.status not in _PATCHED or not story.report.diff:
         reason = line(story.report.reason) if story else "the repair left no result"
         return Proposal(state="none", reason=reason, signature=attempt.signature)
     branch = branch_name(attempt.signature)

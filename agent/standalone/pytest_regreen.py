@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 _PLUGIN = "regreen-repair"
-_FIXED = "fixed"
+_PATCHED = ("fixed", "partly-fixed")
 _CLOSING_SECONDS = 20
 """For the command to close its sandbox in, once it was interrupted."""
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -99,7 +99,7 @@ class _Repair:
         result = _read(out)
         if result is None:
             self._say(f"no patch: {command[0]} ended with {code} and no result")
-        elif result.get("status") == _FIXED and result.get("diff"):
+        elif result.get("status") in _PATCHED and result.get("diff"):
             self._show(result)
         else:
             self._say(f"no patch: {result.get('status')}: {result.get('reason')}")

@@ -79,7 +79,7 @@ class Runner:
             "note": _note(found),
             "plant": await case.planted() if plant and found.targets.failing else None,
         }
-        if found.chosen is None:
+        if found.chosen is None or found.left:
             return Row.model_validate(fields)
         candidate = found.chosen.candidate
         worth, compared = await case.worth(candidate)

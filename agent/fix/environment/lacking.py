@@ -21,6 +21,7 @@ _NETWORK = re.compile(
     r"|Max retries exceeded|urlopen error|(?:Connect|Connection)Error.*(?:resol|refused|Errno 1\b)"
 )
 _REFUSED = re.compile(r"PermissionError: \[Errno 1\] Operation not permitted$")
+_SEMAPHORE = re.compile(r"(?:FileNotFoundError|PermissionError|OSError): \[Errno \d+\] [^:]*$")
 _LOCALE = re.compile(r"locale\.Error: unsupported locale setting")
 _READ_ONLY = re.compile(r"OSError: \[Errno 30\]|PermissionError: \[Errno 13\] [^:]*: '")
 _SOCKET_FRAMES = ("socket.py:", "asyncio/", "socketserver.py:", "selectors.py:", "http/client.py:")
@@ -68,6 +69,8 @@ class _Have:
         refused = _REFUSED.search(last) and any(frame in detail for frame in _SOCKET_FRAMES)
         if refused or _NETWORK.search(text):
             yield "needs the network, which no suite has here"
+        if _SEMAPHORE.search(last) and "multiprocessing/synchronize.py:" in detail:
+            yield "needs semaphores that processes share, which no suite has here"
         if _LOCALE.search(last):
             yield "lacks a locale: only C.UTF-8 is here for sure"
         if _READ_ONLY.search(last):

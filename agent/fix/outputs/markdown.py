@@ -52,7 +52,17 @@ def _failed(story: Story) -> list[str]:
     lines, left_out = some(entries, _FAILED_CHARS)
     left_out += len(names) - len(entries)
     more = [f"- and {left_out} more"] if left_out else []
-    return ["### What failed", "", *lines, *more]
+    return ["### What failed", "", *lines, *more, *_others(story)]
+
+
+def _others(story: Story) -> list[str]:
+    """The failing tests that a patch for others leaves as they are."""
+    left = story.report.still_failing if story.report.fixed else ()
+    if not left:
+        return []
+    more = [f"- and {len(left) - _TESTS} more"] if len(left) > _TESTS else []
+    head = "These fail as before, and do not come to what is changed:"
+    return ["", head, "", *(f"- {code(name)}" for name in left[:_TESTS]), *more]
 
 
 def _failure(story: Story, name: str) -> list[str]:

@@ -83,6 +83,38 @@ def test_what_is_beyond_edits_is_told_with_suspects(regreen: Run, shop: Path) ->
     assert found["suspects"][0]["name"] == "total"
 
 
+def test_a_patch_for_a_part_of_the_failing_tests(regreen: Run, shop: Path, tmp_path: Path) -> None:
+    """Two causes, and only one that an edit mends."""
+    (shop / "label.py").write_text("def label(name):\n    raise NotImplementedError\n")
+    (shop / "test_label.py").write_text(
+        "from label import label\n\ndef test_label():\n    assert label('tea') == 'A: tea'\n"
+    )
+    report, junit = tmp_path / "report.md", tmp_path / "junit.xml"
+    words = ("--sandbox", "local", "--report", report, "--junit", junit, "--json")
+    ended = regreen("fix", shop, *words)
+    assert ended.code == 1, ended.err
+    found = ended.rows[0]
+    assert (found["status"], found["files"]) == ("partly-fixed", ["cart.py"])
+    assert found["fixed"] == ["test_cart.py::test_some"]
+    assert found["still_failing"] == ["test_label.py::test_label"]
+    assert "1 of 2 failing tests pass now" in found["reason"]
+    assert found["confidence"]
+    assert "test_label" not in found["message"]
+    assert "These fail as before" in report.read_text()
+    assert junit.read_text().count("<failure") == 1
+
+
+def test_half_a_repair_is_none(regreen: Run, shop: Path) -> None:
+    """Where a failing test comes to what is changed, it has to pass."""
+    (shop / "test_cart.py").write_text(
+        f"{TESTS}\ndef test_beyond():\n    assert total([1, 2, 3]) == 'six euros'\n"
+    )
+    ended = regreen("fix", shop, "--sandbox", "local", "--candidates", "40", "--json")
+    found = ended.rows[0]
+    assert (ended.code, found["status"], found["diff"]) == (1, "not-fixed", "")
+    assert len(found["still_failing"]) == 2
+
+
 @pytest.mark.parametrize(
     ("tests", "code", "status", "said"),
     [

@@ -38,6 +38,12 @@ SOCKET = "/usr/lib/python3.11/socket.py:851: in create_connection\n    raise exc
         ),
         ("E   FileNotFoundError: [Errno 2] No such file or directory: 'data'", ""),
         ("E   assert 'No module named x' == 'y'", ""),
+        (
+            "/usr/lib/python3.11/multiprocessing/synchronize.py:57: in __init__\n"
+            "E   FileNotFoundError: [Errno 2] No such file or directory",
+            "semaphores",
+        ),
+        ("E   FileNotFoundError: [Errno 2] No such file or directory", ""),
         ("E   locale.Error: unsupported locale setting", "lacks a locale"),
         ("E   assert 1 == 2", ""),
         ("", ""),
