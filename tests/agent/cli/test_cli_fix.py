@@ -47,7 +47,7 @@ def test_a_patch_that_git_takes_and_a_report(regreen: Run, shop: Path, tmp_path:
     assert found["still_failing"] == []
     assert found["trust"] == "in-process"
     assert found["isolation"].startswith("local/")
-    assert found["confidence"] == "plausible"
+    assert found["confidence"] == "validated"
     assert (found["tokens_in"], found["tokens_out"], found["cost"]) == (0, 0, 0)
     assert found["suspects"][0]["name"] == "total"
     assert (shop / "cart.py").read_text() == CART  # it only prints
