@@ -280,7 +280,7 @@ def test_every_output_of_one_run_in_a_step_of_github_actions(
     assert 'name="test_some"' in (out / "junit.xml").read_text()
     assert '"uri": "sub/cart.py"' in (out / "fix.sarif").read_text()
     assert summary.read_text() == "before\n" + (out / "report.md").read_text()
-    assert "status=fixed\nconfidence=plausible\npatched=true\n" in outputs.read_text()
+    assert "status=fixed\nconfidence=validated\npatched=true\n" in outputs.read_text()
     begin, *_, end = ended.out.splitlines()
     assert begin == f"::stop-commands::{end.strip(':')}"
     commands = [one for one in ended.err.splitlines() if one.lstrip().startswith("::")]
