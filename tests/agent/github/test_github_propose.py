@@ -67,6 +67,21 @@ def job(checkout: Checkout, **more: Any) -> Job:
     return Job.model_validate({"branch": "main", "commit": commit, **more})
 
 
+def test_a_patch_for_a_part_of_the_failures_says_what_it_leaves(
+    github: Any, api: Api, checkout: Checkout
+) -> None:
+    told = story(
+        status=FixStatus.PARTLY_FIXED, reason="1 of 2 failing tests pass now",
+        still_failing=("test_label.py::test_@octo",),
+    )  # fmt: skip
+    found = propose(Repository(api, "octo/shop"), checkout, told, job(checkout), now=NOW)
+    assert found.state == "opened"
+    (pull,) = github.pulls
+    assert "1 of 2 failing tests pass now" in pull["body"]
+    assert "These fail as before" in pull["body"]
+    assert "test_@octo" not in pull["body"].replace("`test_label.py::test_@octo`", "")
+
+
 def test_one_pull_request_for_each_failure(github: Any, api: Api, checkout: Checkout) -> None:
     repository = Repository(api, "octo/shop")
     origin = checkout.folder.parent / "origin.git"
