@@ -11,7 +11,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 _NOT_FINISHED = 3
@@ -35,11 +35,13 @@ def _run(words: list[str]) -> tuple[int, str]:
     if clash:
         return _USAGE, clash
     _plain_streams()
-    from agent.cli.exits import known_error
-    from agent.cli.interrupt import InterruptedRunError
+    with interrupted_once_and_for_all():
+        from agent.cli.exits import known_error
+        from agent.cli.interrupt import InterruptedRunError
 
     try:
-        from agent.cli.commands import run
+        with interrupted_once_and_for_all():
+            from agent.cli.commands import run
 
         return run(words), ""
     except InterruptedRunError as error:
@@ -54,6 +56,27 @@ def _run(words: list[str]) -> tuple[int, str]:
             traceback.print_exc()
             return _NOT_FINISHED, "this is a fault in Regreen itself; please report the lines above"
         return int(found[1]), str(found[0])
+
+
+@contextlib.contextmanager
+def interrupted_once_and_for_all() -> Iterator[None]:
+    """Ctrl-C ends what is done within, even where a module's import swallows the exception."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    came: list[int] = []
+
+    def interrupt(number: int, _frame: object) -> NoReturn:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _clash() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import signal
 import socket
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from agent.cli.main import interrupted_once_and_for_all
 from agent.journal import Journal
 from sandbox.docker import LABEL
 
@@ -102,6 +104,16 @@ def test_at_random_moments(
                 last = run
             journal.close()
     assert last is not None, "no interruption came after the first sample"
+
+
+def test_an_import_that_swallows_it_does_not_keep_the_run_going() -> None:
+    begun = False
+    with pytest.raises(KeyboardInterrupt), interrupted_once_and_for_all():
+        with contextlib.suppress(BaseException):
+            signal.raise_signal(signal.SIGINT)
+        begun = True
+    assert begun
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_an_interrupted_run_says_how_to_go_on(
