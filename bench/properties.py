@@ -28,9 +28,8 @@ from sandbox.launch import environment, interpreter
 from sandbox.layers import judge_layer
 from sandbox.outcome import Outcome
 from sandbox.registry import SandboxOptions, create_sandbox
+from sandbox.servers import JUDGE_PACKAGES
 
-_LIBRARIES = "/opt/regreen/judge/site-packages"
-"""Where the sandbox image has the judge's libraries."""
 _SECONDS = 300.0
 _WARM_UP = 200
 
@@ -115,7 +114,7 @@ class _Plain(Containers):
                 output: bytes = self.client.containers.run(
                     self.image,
                     ["python3", "-c", script],
-                    environment={"PYTHONPATH": _LIBRARIES, "PYTHONHASHSEED": "0"},
+                    environment={"PYTHONPATH": JUDGE_PACKAGES, "PYTHONHASHSEED": "0"},
                     network_mode="none",
                     labels={LABEL: self.run_id},
                     remove=True,

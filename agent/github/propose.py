@@ -18,8 +18,8 @@ from agent.github.push import Checkout
 from agent.github.repository import PullRequest, Repository
 from agent.github.signature import branch_name, signature
 
-_BODY_CHARS = 65_536
 _PATCHED = (FixStatus.FIXED, FixStatus.PARTLY_FIXED)
+_BODY_CHARS = 65_536
 """GitHub takes no more."""
 _FOOTER = (
     "---\n\nRegreen made this pull request and keeps it up to date while nobody else commits to"

@@ -16,6 +16,7 @@ import pydantic
 
 from sandbox.guest import kernel
 from sandbox.jobs import Job, Report
+from sandbox.servers import JUDGE_PACKAGES
 
 from .bench import Bench, asserts, check, job, must_end, told
 from .model import Check, Unmet
@@ -84,6 +85,7 @@ def _wall(name: str, proves: str, ways: Mapping[str, str]) -> Check:
             "canary": str(bench.canary),
             "home": str(Path.home()),
             "here": __file__,
+            "judge": JUDGE_PACKAGES,
             "packages": str(Path(pydantic.__file__).parent.parent),
         }
         must_be_closed(await bench.run(wall_job(ways, **words)), ways)

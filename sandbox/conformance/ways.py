@@ -142,9 +142,7 @@ _FILES = {
     "a file for everybody": "return readable('@CANARY@')",
     "changing a file for everybody": "return writable('@CANARY@')",
     "Regreen's own sources": "return readable('@HERE@')",
-    "the judge's packages": (
-        "return readable('/opt/regreen/judge/site-packages/pytest/__init__.py')"
-    ),
+    "the judge's packages": "return readable('@JUDGE@/pytest/__init__.py')",
     "the engine's socket as a file": "return readable('/var/run/docker.sock', '/run/docker.sock')",
     "the kernel's symbols and log": "return readable('/proc/kallsyms', '/dev/kmsg')",
     "environments and maps": """
@@ -194,7 +192,7 @@ _WRITING = {
 _LOOKS_EVERYWHERE = """
 roots = {os.path.dirname(os.__file__), sys.prefix, sys.base_prefix, "/usr/lib/python3"}
 sys.path += [f"{root}/{kind}-packages" for root in sorted(roots) for kind in ("site", "dist")]
-sys.path += ["/opt/regreen/judge/site-packages", "@PACKAGES@"]
+sys.path += ["@JUDGE@", "@PACKAGES@"]
 """
 _PACKAGES = {
     f"package {name}": f"{_LOOKS_EVERYWHERE}import {name}\nreturn True"

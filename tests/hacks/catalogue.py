@@ -363,8 +363,12 @@ def job_of(entry: Entry, *, mark: str, canary: str) -> Job:
 
 def limits_of(entry: Entry) -> Mapping[str, Any]:
     """An entry's limits; patient ones where it can't end as a timeout."""
-    waits = isinstance(entry, Hack) and Outcome.TIMEOUT in entry.outcomes
-    return entry.limits if waits else {**_PATIENT, **entry.limits}
+    return entry.limits if waits(entry) else {**_PATIENT, **entry.limits}
+
+
+def waits(entry: Entry) -> bool:
+    """Whether an entry can end as a timeout."""
+    return isinstance(entry, Hack) and Outcome.TIMEOUT in entry.outcomes
 
 
 def plain_job(exam: Exam, program: str) -> Job:

@@ -38,6 +38,7 @@ from tests.hacks.catalogue import (
     limits_of,
     plain_limits,
     text_of,
+    waits,
 )
 from verifiers.verdict import Verdict
 
@@ -145,9 +146,8 @@ class Course:
 
 def _is_short(entry: Entry) -> bool:
     """Whether an entry need not wait for a limit; those that do begin first, and side by side."""
-    waits = isinstance(entry, Hack) and Outcome.TIMEOUT in entry.outcomes
     judged = isinstance(entry, Hack) and "judge_seconds" in entry.limits
-    return not (waits or judged or (isinstance(entry.exam, Suite) and entry.exam.fresh))
+    return not (waits(entry) or judged or (isinstance(entry.exam, Suite) and entry.exam.fresh))
 
 
 def container_processes(sandbox: Any) -> list[str]:

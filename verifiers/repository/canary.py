@@ -15,6 +15,8 @@ from pathlib import PurePosixPath
 
 from pydantic import BaseModel, ConfigDict
 
+from verifiers.syntax import python_module
+
 from .selection import Selection
 from .settings import SuiteSettings
 from .snapshot import Snapshot
@@ -156,10 +158,8 @@ class _Modules:
         A class's function may stand in another class of the file that it is derived from.
         """
         if path not in self._bodies:
-            try:
-                self._bodies[path] = ast.parse(self._snapshot.text(path) or "").body
-            except (SyntaxError, ValueError, RecursionError):
-                self._bodies[path] = []
+            tree = python_module(self._snapshot.text(path) or "")
+            self._bodies[path] = tree.body if tree else []
         return _owner(self._bodies[path], names)
 
 
@@ -197,7 +197,8 @@ def _function(
 
 def _with_trap(text: str, names: list[str], chance: random.Random) -> str | None:
     """The source with an assertion that can't hold at the beginning of one function."""
-    found = _function(ast.parse(text).body, names)
+    tree = python_module(text)
+    found = _function(tree.body, names) if tree else None
     if found is None:
         return None
     first = found.body[0]
@@ -209,12 +210,4 @@ def _with_trap(text: str, names: list[str], chance: random.Random) -> str | None
     low = chance.randrange(1000)
     lines.insert(at, f"{indent}assert {low} == {low + 1 + chance.randrange(99)}\n")
     changed = "".join(lines)
-    return changed if _parses(changed) else None
-
-
-def _parses(text: str) -> bool:
-    try:
-        ast.parse(text)
-    except SyntaxError:
-        return False
-    return True
+    return changed if python_module(changed) else None

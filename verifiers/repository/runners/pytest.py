@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable
 from typing import Any
 
@@ -56,7 +57,9 @@ class PytestRunner:
         ]
 
     def in_order(self, files: Iterable[str]) -> list[str]:
-        tops = [path.strip("./") for path in self._options.paths or self._settings.test_paths]
+        tops = [
+            posixpath.normpath(path) for path in self._options.paths or self._settings.test_paths
+        ]
 
         def place(path: str) -> tuple[int, str]:
             holds = (at for at, top in enumerate(tops) if f"{path}/".startswith(f"{top}/"))
