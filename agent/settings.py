@@ -5,10 +5,18 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -154,6 +162,8 @@ class Settings(BaseSettings):
     max_sandbox_seconds: float | None = Field(default=None, gt=0)
     runs: Path | None = None
     prices: dict[str, Price] = Field(default_factory=dict)
+    _flags: dict[str, Any] = PrivateAttr(default_factory=dict)
+    """What was given on the command line."""
 
     @field_validator("strategy_options", mode="before")
     @classmethod
@@ -272,11 +282,13 @@ def load_settings(flags: dict[str, Any] | None = None) -> Settings:
     given = {name: value for name, value in (flags or {}).items() if value is not None}
     _check_file()
     try:
-        return Settings(**given)
+        settings = Settings(**given)
     except ValidationError as error:
         raise SettingsError(_explain(error, given)) from None
     except SourceError as error:
         raise SettingsError(_explain_source(error)) from None
+    settings._flags = given
+    return settings
 
 
 def origins(flags: dict[str, Any] | None = None) -> dict[str, Origin]:
@@ -296,10 +308,26 @@ def origins(flags: dict[str, Any] | None = None) -> dict[str, Origin]:
     return {name: origin(name) for name in Settings.model_fields}
 
 
-def file_values() -> tuple[Path, dict[str, Any]]:
-    """The pyproject.toml that settings are read from, which need not exist, and what it sets."""
+def file_values(settings: Settings) -> tuple[Path, dict[str, Any]]:
+    """The pyproject.toml that settings are read from, which need not exist, and what it decides.
+
+    What a flag or the environment says as well is left out, even where it is the same; of a table,
+    entry by entry, since tables are merged.
+    """
     file = _pyproject()
-    return file, PyprojectTomlConfigSettingsSource(Settings, toml_file=file)()
+    values = PyprojectTomlConfigSettingsSource(Settings, toml_file=file)()
+    for said in (settings._flags, EnvSettingsSource(Settings)()):
+        values = dict(_undecided(values, said))
+    return file, values
+
+
+def _undecided(values: dict[str, Any], said: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What of some values a source that goes before theirs does not decide."""
+    for name, value in values.items():
+        if name not in said:
+            yield name, value
+        elif isinstance(value, dict) and isinstance(said[name], dict):
+            yield name, dict(_undecided(value, said[name]))
 
 
 def _pyproject() -> Path:

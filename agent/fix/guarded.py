@@ -27,7 +27,7 @@ def check_isolation(settings: Settings, repository: Path) -> None:
     """
     file, values = _own_values(settings, repository)
     for name in _ISOLATION:
-        if values.get(name):
+        if name in values and getattr(settings, name):
             raise SettingsError(
                 f"{name} is set in {file}, which belongs to the repository: it can't choose what "
                 f"judges it; say so yourself, with REGREEN_{name.upper()}"
@@ -54,11 +54,6 @@ def check_addresses(settings: Settings, repository: Path) -> None:
 
 
 def _own_values(settings: Settings, repository: Path) -> tuple[Path, dict[str, Any]]:
-    """The file that settings are read from, and what is in force of it, if it is the repository's.
-
-    What a flag or the environment has said otherwise is left out.
-    """
-    file, values = file_values()
-    if not file.resolve().is_relative_to(repository.resolve()):
-        return file, {}
-    return file, {name: one for name, one in values.items() if getattr(settings, name) == one}
+    """The file that settings are read from, and what it decides, if it is the repository's."""
+    file, values = file_values(settings)
+    return file, values if file.resolve().is_relative_to(repository.resolve()) else {}

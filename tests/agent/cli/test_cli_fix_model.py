@@ -144,7 +144,7 @@ def test_keys_go_to_no_address_that_the_repository_names(regreen: Run, shop: Pat
 @pytest.mark.parametrize(
     "line",
     ['image = "stranger"', 'base_image = "stranger"', 'runtime = "none"',
-     "allow_reduced_isolation = true"],
+     "allow_reduced_isolation = true", 'allow_reduced_isolation = "yes"'],
 )  # fmt: skip
 def test_a_repository_does_not_choose_what_judges_it(regreen: Run, shop: Path, line: str) -> None:
     (shop / "pyproject.toml").write_text(f"[tool.regreen]\n{line}\n")
@@ -155,6 +155,27 @@ def test_a_repository_does_not_choose_what_judges_it(regreen: Run, shop: Path, l
         "fix", "--sandbox", "local", cwd=shop, env={name: "0" if "allow" in line else "own"}
     )
     assert "can't choose" not in allowed.err
+    if "allow" in line:  # who says the same has said so
+        same = regreen("fix", "--sandbox", "local", cwd=shop, env={name: "1"})
+        assert "can't choose" not in same.err
+        same = regreen("fix", "--sandbox", "local", "--allow-reduced-isolation", cwd=shop)
+        assert "can't choose" not in same.err
+
+
+def test_a_table_of_addresses_is_looked_at_entry_by_entry(regreen: Run, shop: Path) -> None:
+    (shop / "pyproject.toml").write_text(
+        '[tool.regreen]\nmodel = "openai/x"\n'
+        '[tool.regreen.base_urls]\n"openai/x" = "http://example.invalid/v1"\n'
+    )
+    keyed = {"OPENAI_API_KEY": "secret-key"}
+    other = regreen(
+        "fix", cwd=shop, env=keyed | {"REGREEN_BASE_URLS": '{"openai/y": "http://127.0.0.1:9"}'}
+    )
+    assert (other.code, "no key is sent there" in other.line) == (2, True)
+    own = regreen(
+        "fix", cwd=shop, env=keyed | {"REGREEN_BASE_URLS": '{"openai/x": "http://127.0.0.1:9"}'}
+    )
+    assert "no key is sent there" not in own.err
 
 
 def test_words_that_make_no_sense(regreen: Run, shop: Path) -> None:
