@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from .jobs import Job, Report
+
+
+@runtime_checkable
+class Indexes(Protocol):
+    """Package indexes that a setup command may ask; `sandbox.indexes` has those of pip."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many there are to ask, of the kinds `index` and `links`."""
+        ...
+
+    async def get(self, path: str, at: int) -> dict[str, Any]:
+        """What a path stands for, from a byte on; see `PackageIndexes.get`. Never raises."""
+        ...
 
 
 class Sandbox(Protocol):

@@ -2,7 +2,7 @@
 
 A backend starts the two and gives their streams; everything else is the same for all backends.
 Only the judge's stream carries jobs. The zygote's stream says hello and, by its end, that it is
-gone.
+gone; on it goes, too, what a setup command asks of package indexes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import anyio
 from anyio.abc import TaskGroup
 
+from .base import Indexes
 from .errors import CellLostError, SandboxUnavailableError
 from .guest import wire
 from .jobs import Job
@@ -75,7 +76,7 @@ class Cell:
         self._waiting: dict[int, _Waiter] = {}
         self._numbers = itertools.count(1)
         self._frames = bytearray()
-        self._sending = anyio.Lock()
+        self._sending, self._sending_zygote = anyio.Lock(), anyio.Lock()
         self._silent = {"judge's server": 0, "zygote": 0}
         self._lost = ""
 
@@ -103,9 +104,9 @@ class Cell:
                 f"the sandbox did not start: {said.strip() or error}"
             ) from None
         tasks.start_soon(self._listen)
-        tasks.start_soon(self._listen_zygote)
+        tasks.start_soon(self._listen_zygote, tasks)
         tasks.start_soon(self._ping, self._judge, self._sending)
-        tasks.start_soon(self._ping, self._zygote, anyio.Lock())
+        tasks.start_soon(self._ping, self._zygote, self._sending_zygote)
         tasks.start_soon(self._count_pings)
 
     async def _first(self, stream: Stream, frames: bytearray, who: str) -> dict[str, Any]:
@@ -123,19 +124,27 @@ class Cell:
         hello: dict[str, Any] = message["hello"]
         return hello
 
-    async def run(self, job: Job, slot: int, *, fresh: bool = False) -> dict[str, Any]:
+    async def run(
+        self,
+        job: Job,
+        slot: int,
+        *,
+        fresh: bool = False,
+        indexes: Indexes | None = None,
+    ) -> dict[str, Any]:
         """Runs one job in a slot that the caller holds, and returns the server's reply.
 
         Args:
             job: what to run.
             slot: where.
             fresh: make nothing of what an earlier judge has prepared.
+            indexes: answer what the job asks.
 
         Raises:
             CellLostError: a server ended, or hung, before it replied.
         """
         number = next(self._numbers)
-        waiter = _Waiter()
+        waiter = _Waiter(indexes)
         as_data = bool(job.script) and not fresh
         key = "" if fresh or as_data else PREPARED.key(job, self._guest)
         prepared = PREPARED.get(key) if key else None
@@ -185,13 +194,28 @@ class Cell:
         except (OSError, wire.WireError, anyio.BrokenResourceError, anyio.ClosedResourceError):
             self._lose("the stream to the judge's server broke")
 
-    async def _listen_zygote(self) -> None:
-        try:
-            while await self._zygote.receive():
+    async def _listen_zygote(self, tasks: TaskGroup) -> None:
+        """Hears that it is at work, and what its runs ask of package indexes."""
+        frames = bytearray()
+        with contextlib.suppress(
+            OSError, wire.WireError, anyio.BrokenResourceError, anyio.ClosedResourceError
+        ):
+            while data := await self._zygote.receive():
                 self._silent["zygote"] = 0
-        except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
-            pass
+                frames += data
+                while (body := wire.split(frames)) is not None:
+                    message = wire.load(body)
+                    waiter = self._waiting.get(message.get("question", -1))
+                    if waiter is not None and waiter.indexes is not None:
+                        tasks.start_soon(self._answer, message, waiter.indexes)
         self._lose("the zygote ended")
+
+    async def _answer(self, question: dict[str, Any], indexes: Indexes) -> None:
+        """Answers one question; a run asks one at a time, and waits."""
+        answer = await indexes.get(str(question["path"]), int(question["at"]))
+        with contextlib.suppress(OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            async with self._sending_zygote:
+                await self._zygote.send(wire.dump({"answer": question["question"], **answer}))
 
     async def _ping(self, stream: Stream, sending: anyio.Lock) -> None:
         """Has a server say that it is at work, while something is waited for."""
@@ -229,7 +253,8 @@ class Cell:
 
 
 class _Waiter:
-    def __init__(self) -> None:
+    def __init__(self, indexes: Indexes | None) -> None:
+        self.indexes = indexes
         self.event = anyio.Event()
         self.scope = anyio.CancelScope()
         self.reply: dict[str, Any] | None = None

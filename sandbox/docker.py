@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.abc import TaskGroup
 
+from .base import Indexes
 from .cell import Cell
 from .errors import SandboxUnavailableError, UnknownRuntimeError
 from .guest.limits import inodes
@@ -76,6 +77,7 @@ class DockerSandbox:
         base: the base of the image that is built; `None` for the default.
         requirements: pip requirements that the image has to hold.
         runtime: an engine's runtime such as `runsc`, passed through.
+        indexes: what setup commands may ask.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class DockerSandbox:
         base: str | None = None,
         requirements: tuple[str, ...] = (),
         runtime: str | None = None,
+        indexes: Indexes | None = None,
     ) -> None:
         self._slots = slots or default_slots()
         self._spares = spares
@@ -98,6 +101,7 @@ class DockerSandbox:
         self._base = base
         self._requirements = requirements
         self._runtime = runtime
+        self._indexes = indexes
         self._client: docker.DockerClient | None = None
         self._watcher: Watcher | None = None
         self._folder: Path | None = None
@@ -254,6 +258,7 @@ class DockerSandbox:
                 paths=paths,
                 scratch_mb=max(1, self._limits.file_mb),
                 layers=LAYERS if self._has_landlock else tuple(set(LAYERS) - {"landlock"}),
+                own_network=True,
                 link_path=_LINK,
                 line_path=f"{FOLDER}/{NAME}" if role == "judge" and judge.line else "",
             )
@@ -379,6 +384,7 @@ def build(options: SandboxOptions) -> DockerSandbox:
         base=options.base,
         requirements=options.requirements,
         runtime=options.runtime,
+        indexes=options.indexes,
     )
 
 

@@ -202,6 +202,8 @@ class Report(_Frozen):
             ended, `passed` for a complete one, whatever its tests did.
         probes: what was seen of each probe that was made.
         archive: of a setup that ended well, the tree that it left, compressed, in base 64.
+        installed: of the same, name and version of what it installed from wheels of an index.
+        gated: whether a setup could ask package indexes.
     """
 
     outcome: Outcome
@@ -217,6 +219,8 @@ class Report(_Frozen):
     suite: SuiteReport | None = None
     probes: tuple[Observation, ...] = ()
     archive: str = ""
+    installed: tuple[tuple[str, str], ...] = ()
+    gated: bool = False
 
 
 def infra(detail: str, isolation: str = "") -> Report:
@@ -332,6 +336,8 @@ def _read_setup(end: dict[str, Any], program: dict[str, Any], isolation: str) ->
         output=str(end.get("tail", "")),
         isolation=isolation,
         archive=str(end.get("archive", "")) if outcome is Outcome.PASSED else "",
+        installed=tuple((str(name), str(version)) for name, version in end.get("installed", ())),
+        gated=bool(end.get("gated")),
     )
 
 

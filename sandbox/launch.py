@@ -203,6 +203,7 @@ def start_server(
         extra |= {"slots_folder": True, "slot_root": slot_root, "listed": listed}
     config = configuration(
         role,
+        own_network=bool(grant.launcher),
         slots=slots,
         identity=grant.identity,
         paths=paths,

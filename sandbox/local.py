@@ -24,6 +24,7 @@ import anyio
 from anyio.abc import Process, TaskGroup
 
 from . import launch
+from .base import Indexes
 from .cell import Cell
 from .errors import SandboxUnavailableError, UnknownRuntimeError
 from .jobs import Isolation, Job, Limits, Report
@@ -69,6 +70,7 @@ class LocalSandbox:
         allow_reduced: go on with less than full isolation, and say so in every verdict.
         requirements: pip requirements that programs and tests may import; wheels only.
         launcher: `auto`, `bubblewrap` or `namespaces`; see `sandbox.launch`.
+        indexes: what setup commands may ask.
 
     Raises:
         ValueError: there is no such launcher.
@@ -84,6 +86,7 @@ class LocalSandbox:
         allow_reduced: bool = False,
         requirements: tuple[str, ...] = (),
         launcher: str = "auto",
+        indexes: Indexes | None = None,
     ) -> None:
         if launcher not in launch.LAUNCHERS:
             raise ValueError(f"launcher {launcher!r}: allowed are {', '.join(launch.LAUNCHERS)}")
@@ -94,6 +97,7 @@ class LocalSandbox:
         self._allow_reduced = allow_reduced
         self._requirements = requirements
         self._launcher = launcher
+        self._indexes = indexes
         self._grant = Grant("namespaces", True, "userns")
         self._layout = Layout(python="", prefixes=())
         self._scratch: _Scratch | None = None
@@ -140,6 +144,7 @@ class LocalSandbox:
                 isolation=isolation,
                 level=self.level,
                 spares=self._spares,
+                indexes=self._indexes,
             )
             await self._pool.__aenter__()
         except BaseException:
@@ -313,5 +318,6 @@ def build(options: SandboxOptions) -> LocalSandbox:
         isolation=options.isolation,
         limits=options.limits,
         allow_reduced=options.allow_reduced,
+        indexes=options.indexes,
         requirements=options.requirements,
     )

@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
+from .base import Indexes
 from .cell import Cell
 from .errors import CellLostError, SandboxError, SandboxUnavailableError
 from .jobs import Isolation, Job, Report, infra, judge_broke, read_reply
@@ -48,6 +49,7 @@ class Pool:
         spares: cells kept ready for fresh runs; with a cell each, there is one a slot anyway.
         runs_per_cell: after so many runs a cell is replaced.
         seconds_per_cell: and after so many seconds.
+        indexes: what setup commands may ask, each in a cell of its own.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Pool:
         spares: int = 0,
         runs_per_cell: int = _RUNS_PER_CELL,
         seconds_per_cell: float = _SECONDS_PER_CELL,
+        indexes: Indexes | None = None,
     ) -> None:
         self._factory = factory
         self._slots = slots
@@ -67,6 +70,7 @@ class Pool:
         self._level = level
         self._runs_per_cell = runs_per_cell
         self._seconds_per_cell = seconds_per_cell
+        self._indexes = indexes
         self._places = anyio.Semaphore(slots)
         self._changing = anyio.Lock()
         self._cell: Cell | None = None
@@ -113,6 +117,8 @@ class Pool:
 
     async def run(self, job: Job, *, fresh: bool = False) -> Report:
         """Runs one job; see `sandbox.base.Sandbox.run`."""
+        indexes = self._indexes if job.kind == "setup" else None
+        fresh = fresh or indexes is not None  # nobody else is to be in its network namespace
         alone = fresh or self._isolation is Isolation.CONTAINER
         lost, outages = 0, self._outages
         report = infra("never started", self._level)
@@ -120,7 +126,9 @@ class Pool:
             for attempt in range(3):
                 try:
                     reply = await (
-                        self._run_alone(job, hash_seed=attempt + int(fresh), fresh=fresh)
+                        self._run_alone(
+                            job, hash_seed=attempt + int(fresh), fresh=fresh, indexes=indexes
+                        )
                         if alone
                         else self._run_in_slot(job)
                     )
@@ -165,12 +173,14 @@ class Pool:
             if cell.retiring and len(cell.free) == cell.slots:
                 await self.dismiss(cell)
 
-    async def _run_alone(self, job: Job, *, hash_seed: int, fresh: bool) -> dict[str, Any]:
+    async def _run_alone(
+        self, job: Job, *, hash_seed: int, fresh: bool, indexes: Indexes | None
+    ) -> dict[str, Any]:
         cell = self._spares.take(hash_seed) or await self.start(1, hash_seed)
         if self._tasks is not None:
             self._spares.fill(self._tasks)
         try:
-            return await cell.run(job, 0, fresh=fresh)
+            return await cell.run(job, 0, fresh=fresh, indexes=indexes)
         finally:
             await self.dismiss(cell)
 

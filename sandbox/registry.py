@@ -10,7 +10,7 @@ from typing import cast
 import anyio
 from pydantic import BaseModel, ConfigDict, Field
 
-from .base import Sandbox
+from .base import Indexes, Sandbox
 from .errors import SandboxUnavailableError, UnknownSandboxError
 from .jobs import Isolation, Limits
 
@@ -30,9 +30,10 @@ class SandboxOptions(BaseModel):
         base: docker: the base of the image that is built.
         runtime: docker: an engine's runtime such as `runsc`.
         allow_reduced: local: go on with less than full isolation.
+        indexes: what setup commands may ask; other jobs never can.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     slots: int | None = Field(default=None, ge=1)
     spares: int = Field(default=0, ge=0)
@@ -43,6 +44,7 @@ class SandboxOptions(BaseModel):
     base: str | None = None
     runtime: str | None = None
     allow_reduced: bool = False
+    indexes: Indexes | None = None
 
 
 SandboxBuilder = Callable[[SandboxOptions], Sandbox]

@@ -73,7 +73,8 @@ def configuration(
         paths: what it may see.
         scratch_mb: MiB of each slot's scratch space.
         layers: which layers of the lock-down to apply.
-        extra: what only one backend needs (link, namespaces).
+        extra: what only one backend needs (link, namespaces), and whether it has a network
+            namespace of its own.
     """
     imports = [path for path in ((paths.judge,) if role == "judge" else ()) if path]
     imports += [paths.site] if paths.site else []

@@ -10,6 +10,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from .guest.workshop import PACKAGES as BUILT_PACKAGES
+
+__all__ = ["BUILT_PACKAGES", "Status", "SuiteReport", "SuiteTest", "files_order", "order",
+           "packed", "setup_order", "unpacked"]  # fmt: skip
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -112,14 +117,29 @@ def order(
     }
 
 
-def setup_order(archive: bytes, command: str) -> dict[str, Any]:
+def setup_order(
+    archive: bytes,
+    command: str,
+    *,
+    indexes: Mapping[str, int] | None = None,
+    constraints: str = "",
+) -> dict[str, Any]:
     """The one test of a job of kind `setup`.
 
     Args:
         archive: a tar file of the tree.
         command: for the shell.
+        indexes: how many there are of each kind to ask, as `PackageIndexes.counts` gives it; a job
+            with any is run with the same indexes.
+        constraints: lines of a file of constraints for pip.
     """
-    return {"kind": "setup", "archive": packed(archive), "command": command}
+    return {
+        "kind": "setup",
+        "archive": packed(archive),
+        "command": command,
+        "indexes": dict(indexes or {}),
+        "constraints": constraints,
+    }
 
 
 def packed(archive: bytes) -> str:

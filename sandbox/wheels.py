@@ -37,7 +37,7 @@ _REQUIREMENT = re.compile(
 
 # `--only-binary` binds the index but not a dependency given by URL, which pip would build. A
 # build, like a checkout, needs a subprocess; fetching a wheel does not.
-_RUN_PIP = """
+RUN_PIP = """
 import runpy, sys
 def refuse(event, args):
     if event in ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork"):
@@ -208,7 +208,7 @@ def _download(wanted: list[str], bounds: list[str], target: Target, work: Path) 
     (work / "wanted.txt").write_text("\n".join(wanted))
     (work / "bounds.txt").write_text("\n".join(bounds))
     (work / "empty").mkdir()
-    command = [sys.executable, "-c", _RUN_PIP, _pip_path(), "download", "--quiet", "--no-input"]
+    command = [sys.executable, "-c", RUN_PIP, pip_path(), "download", "--quiet", "--no-input"]
     command += ["--disable-pip-version-check", "--progress-bar=off", "--only-binary=:all:"]
     command += ["--implementation=cp", f"--python-version={target.python}"]
     command += [f"--abi=cp{target.python.replace('.', '')}"]
@@ -230,7 +230,7 @@ def _download(wanted: list[str], bounds: list[str], target: Target, work: Path) 
         raise _explain(done.stdout, wanted, target)
 
 
-def _pip_path() -> str:
+def pip_path() -> str:
     """Where pip is imported from: empty for an installed one, else the wheel in ensurepip.
 
     Environments made by uv have no pip.

@@ -19,8 +19,9 @@ from agent.cli.output import clean, emit, emit_json
 from agent.cli.recording import recorded
 from agent.cli.show import Show
 from agent.fix.environment.assemble import Environment, open_sandbox, read_environment
+from agent.fix.environment.building import build
 from agent.fix.environment.needs import Need
-from agent.fix.environment.setup import SetupError, set_up
+from agent.fix.environment.setup import SetupError
 from agent.fix.environment.test_command import TestCommand, read_test_command
 from agent.fix.environment.worktree import uncommitted
 from agent.fix.failed import read_failed
@@ -273,12 +274,24 @@ async def _repair(job: _Job, show: Show) -> tuple[Repair, Bill, Snapshot]:
         show.say(line)
 
     show.step("starting the sandbox")
-    needs = (*job.environment.needs, *await _runtime(job))
+    environment, runtime = job.environment, await _runtime(job)
     async with AsyncExitStack() as stack:
         tiers: Sequence[Tier] = ()
         if run is not None:
             opened = open_tiers(settings, progress=show.downloaded)
             tiers = await stack.enter_async_context(opened)
+        if job.setup is not None:
+            show.step("running the setup command")
+            environment = await build(
+                environment,
+                job.setup,
+                settings.sandbox,
+                machine,
+                (*environment.needs, *runtime),
+                limits=job.suite.limits,
+                say=left_out,
+            )
+        needs = (*environment.needs, *runtime)
         sandbox, why = await stack.enter_async_context(
             open_sandbox(settings.sandbox, machine, needs, say=left_out)
         )
@@ -288,11 +301,6 @@ async def _repair(job: _Job, show: Show) -> tuple[Repair, Bill, Snapshot]:
             f"sandbox {sandbox.level} ({why})"
             + (f", model {' then '.join(models)} where no small edit does" if models else "")
         )
-        environment = job.environment
-        if job.setup is not None:
-            show.step("running the setup command")
-            tree = await set_up(sandbox, environment.snapshot, job.setup, job.suite.limits)
-            environment = environment.with_tree(tree)
         if run is not None:
             run.note_sandbox(sandbox)
             asker = ModelSearch(

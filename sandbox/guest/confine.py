@@ -47,11 +47,13 @@ class Furnishing:
             folder and the user id that the child will have.
         read: paths that the child may read besides.
         write: paths that it may write to, in place of its folder.
+        port: of the loopback, that it may connect to; 0 for none.
     """
 
     fill: Callable[[str, int], None]
     read: tuple[str, ...]
     write: tuple[str, ...]
+    port: int = 0
 
 
 @dataclass(slots=True)
@@ -69,6 +71,7 @@ class Confinement:
         listed: folders of which programs may read the list of names only.
         layers: which of `lockdown.LAYERS` to apply.
         scratch_bytes: size of a slot's file system where this server mounts it itself.
+        own_network: whether this server is in a network namespace that has nothing but a loopback.
     """
 
     identity: str
@@ -78,6 +81,7 @@ class Confinement:
     layers: tuple[str, ...] = lockdown.LAYERS
     scratch_bytes: int = 64 << 20
     listed: tuple[str, ...] = ()
+    own_network: bool = False
     _uids_used: int = 0
     _folder: str = ""
     _ruleset: int | None = None
@@ -158,9 +162,9 @@ class Confinement:
         """Forgets descriptors, in a process that has closed all that it was not told to keep."""
         self._ruleset = None
 
-    def _make_ruleset(self, read: tuple[str, ...], write: tuple[str, ...]) -> None:
+    def _make_ruleset(self, read: tuple[str, ...], write: tuple[str, ...], port: int = 0) -> None:
         if "landlock" in self.layers:
-            self._ruleset = lockdown.landlock_ruleset(read, write, self.listed)
+            self._ruleset = lockdown.landlock_ruleset(read, write, self.listed, port)
 
     def _restrict(self) -> None:
         lockdown.restrict(self._ruleset, self._filter, self.layers)
@@ -283,7 +287,11 @@ class Confinement:
         lockdown.apply_limits(limits)
         if not self._restricted:
             if furnishing is not None:
-                self._make_ruleset((*self.read, *furnishing.read), furnishing.write)
+                self._make_ruleset(
+                    (*self.read, *furnishing.read), furnishing.write, furnishing.port
+                )
+                if furnishing.port:
+                    self._filter = lockdown.seccomp_program(tcp=True)
             elif self._ruleset is None:
                 self._make_ruleset(self.read, (self._folder,))
             self._restrict()

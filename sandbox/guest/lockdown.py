@@ -24,9 +24,9 @@ _ALL_BY_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15
 _ALL_NEWEST = (1 << 16) - 1
 _SPECIAL_FILES = (1 << 6) | (1 << 9) | (1 << 11)  # character devices, sockets, block devices
 _FILE_RIGHTS = _EXECUTE | _WRITE_FILE | _READ_FILE | (1 << 14) | (1 << 15)
-_NET_TCP = 0b11
+_BIND_TCP, _CONNECT_TCP = 1 << 0, 1 << 1
 _SCOPE_ABSTRACT_AND_SIGNAL = 0b11
-_RULE_PATH_BENEATH = 1
+_RULE_PATH_BENEATH, _RULE_NET_PORT = 1, 2
 
 DENIED = (
     "socket", "bind", "connect", "listen", "ptrace", "process_vm_readv", "process_vm_writev",
@@ -58,6 +58,7 @@ _EPERM, _ENOSYS = 1, 38
 _NEWEST_KNOWN = 470
 _X32_BIT = 0x40000000
 _TYPE_MASK, _STREAM = 0xF, 1  # of a socket
+_INET, _TCP = 2, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,10 @@ class _RulesetAttr(ctypes.Structure):
     ]
 
 
+class _NetPort(ctypes.Structure):
+    _fields_ = [("allowed", ctypes.c_uint64), ("port", ctypes.c_uint64)]
+
+
 class _PathBeneath(ctypes.Structure):
     _pack_ = 1
     _layout_ = "ms"
@@ -134,13 +139,13 @@ class _PathBeneath(ctypes.Structure):
 
 
 def landlock_ruleset(
-    read: tuple[str, ...], write: tuple[str, ...], listed: tuple[str, ...] = ()
+    read: tuple[str, ...], write: tuple[str, ...], listed: tuple[str, ...] = (), port: int = 0
 ) -> int:
     """A ruleset's descriptor: read and execute beneath `read`, all but special files in `write`.
 
     Beneath `listed` there are lists of names to be had and nothing else. Everything else in the
-    file system is refused, and so are TCP, abstract sockets of others and signals to processes
-    outside, as far as the kernel's version goes.
+    file system is refused, and so are TCP but to `port` where that isn't 0, abstract sockets of
+    others and signals to processes outside, as far as the kernel's version goes.
 
     Raises:
         OSError: no Landlock here.
@@ -150,7 +155,9 @@ def landlock_ruleset(
         raise OSError(_ENOSYS, "no Landlock")
     handled = _ALL_BY_ABI.get(abi, _ALL_NEWEST)
     attr = _RulesetAttr(
-        handled, _NET_TCP if abi >= 4 else 0, _SCOPE_ABSTRACT_AND_SIGNAL if abi >= 6 else 0
+        handled,
+        _BIND_TCP | _CONNECT_TCP if abi >= 4 else 0,
+        _SCOPE_ABSTRACT_AND_SIGNAL if abi >= 6 else 0,
     )
     size = 8 if abi < 4 else 16 if abi < 6 else 24
     ruleset = kernel.syscall(
@@ -179,6 +186,15 @@ def landlock_ruleset(
             )
         finally:
             os.close(parent)
+    if port and abi >= 4:
+        allowed = _NetPort(_CONNECT_TCP, port)
+        kernel.syscall(
+            "landlock_add_rule",
+            ctypes.c_int(ruleset),
+            ctypes.c_int(_RULE_NET_PORT),
+            ctypes.byref(allowed),
+            ctypes.c_uint32(0),
+        )
     return ruleset
 
 
@@ -186,16 +202,22 @@ class _Filter(ctypes.Structure):
     _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_void_p)]
 
 
-def seccomp_program() -> bytes:
+def seccomp_program(*, tcp: bool = False) -> bytes:
     """The BPF program that refuses `DENIED`, and by their arguments some calls more.
 
     Those are socket pairs that could be given another peer, limits of other processes, and new
     namespaces. It is empty on an unknown machine.
+
+    Args:
+        tcp: leave sockets of TCP over IPv4, and connections; where to, the caller has to see to.
     """
     if not kernel.NUMBERS:
         return b""
     load, equal, at_least, any_bit, mask, give = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
-    denied = sorted(kernel.NUMBERS[name] for name in DENIED if name in kernel.NUMBERS)
+    left = ("socket", "connect") if tcp else ()
+    denied = sorted(
+        kernel.NUMBERS[name] for name in DENIED if name in kernel.NUMBERS and name not in left
+    )
     code: list[tuple[int, int, int, int]] = [
         (load, 0, 0, 4),
         (equal, 1, 0, _AUDIT_ARCH[kernel.MACHINE]),
@@ -210,6 +232,20 @@ def seccomp_program() -> bytes:
     ]
     for number in denied:
         code += [(equal, 0, 1, number), (give, 0, 0, _ERRNO | _EPERM)]
+    if tcp:
+        code += [
+            (equal, 0, 10, kernel.NUMBERS["socket"]),
+            (load, 0, 0, 16),
+            (equal, 0, 7, _INET),
+            (load, 0, 0, 24),
+            (mask, 0, 0, _TYPE_MASK),
+            (equal, 0, 4, _STREAM),
+            (load, 0, 0, 32),
+            (equal, 1, 0, 0),
+            (equal, 0, 1, _TCP),
+            (give, 0, 0, _ALLOW),
+            (give, 0, 0, _ERRNO | _EPERM),
+        ]
     code += [
         (equal, 0, 5, kernel.NUMBERS["socketpair"]),
         (load, 0, 0, 24),

@@ -133,6 +133,7 @@ def _confinement(config: dict[str, Any]) -> Confinement:
         listed=tuple(config.get("listed", ())),
         layers=tuple(config["layers"]),
         scratch_bytes=config["scratch_bytes"],
+        own_network=bool(config.get("own_network")),
     )
     if config["identity"] == "uids":
         # what a server of its kind needs: to change user, to kill, and nothing else

@@ -7,9 +7,13 @@ network or process of the host in it.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import fcntl
 import os
 import signal
+import socket
+import struct
 from typing import Any, NoReturn
 
 from . import kernel
@@ -21,6 +25,7 @@ _DEVICES = ("null", "zero", "full", "random", "urandom")
 _LOCKED = {0x1: kernel.MS_RDONLY, 0x2: kernel.MS_NOSUID, 0x4: kernel.MS_NODEV,
            0x8: kernel.MS_NOEXEC, 0x400: 1024, 0x800: 2048, 0x1000: 1 << 21}  # fmt: skip
 _SAFE = kernel.MS_NOSUID | kernel.MS_NODEV
+_SET_FLAGS, _UP = 0x8914, 1
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 _ATTR_RDONLY, _ATTR_NOSUID, _ATTR_NODEV = 1, 2, 4
 
@@ -69,7 +74,15 @@ def enter(config: dict[str, Any]) -> None:
     if pid:
         _wait_for(pid)
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    _raise_loopback()
     _build_root(config)
+
+
+def _raise_loopback() -> None:
+    """Switches on the one interface of the network namespace; it leads nowhere else."""
+    request = bytearray(struct.pack("16sh22x", b"lo", _UP))
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_one:
+        fcntl.ioctl(any_one, _SET_FLAGS, request)
 
 
 def _wait_for(pid: int) -> NoReturn:

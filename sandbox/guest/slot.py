@@ -155,7 +155,7 @@ class Slot:
             uid: the run's user id.
             limits: of its process.
             output: see `descriptors`.
-            helper: run the slot's `helper` in place of its `body`.
+            helper: run the slot's `helper` in place of its `body`; it does not get the last one.
             here: have the slot's process do its `here` itself.
         """
         self._on_end, self._killed, self._is_here = on_end, False, here
@@ -335,8 +335,11 @@ def _fork_helper(
         with contextlib.suppress(BaseException):
             page.close()  # what it starts must not say which process its server is to end
             kernel.die_with_parent()
-            os.closerange(3, descriptors[0])
-            os.closerange(descriptors[0] + 1, 1 << 16)
+            first = 3
+            for descriptor in sorted(descriptors[:-1]):  # the last is its server's own pipe
+                os.closerange(first, descriptor)
+                first = descriptor + 1
+            os.closerange(first, 1 << 16)
             confinement.begin_anew()
             helper(text, descriptors, uid)
         os._exit(0)

@@ -1,8 +1,10 @@
 """Runs a repository's own setup command over a copy of its tree, which it may change.
 
 Trusted guest code, on the candidates' side. The command is a stranger's like any other program: it
-runs locked down, without network and without a word of the controller's environment. Whoever packs
-the tree afterwards is as locked down as the command was, and shares nothing with it but the tree.
+runs locked down, without a word of the controller's environment, and without network but for a gate
+to package indexes where the order has some. It finds a virtual environment to install into. Whoever
+packs the tree afterwards is as locked down as the command was, and shares nothing with it but the
+tree and that environment.
 
 From the judge's side: one frame, the order. To it: `{"ended": {...}}`, with the tree in it.
 """
@@ -14,6 +16,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import socket
 import struct
 import sys
@@ -25,6 +28,7 @@ from typing import Any
 
 from . import wire
 from .confine import Confinement, Furnishing, adopt_orphans
+from .index_gate import WHEELS, Gate, canonical
 from .limits import rlimits
 from .supervised import DESCRIPTORS, TMP, TREE, Breach, Supervised, unpack
 
@@ -32,20 +36,35 @@ _PACKED_LIMIT = 20 << 20
 """Bytes of the packed tree: as text it has to fit into one report of a judge."""
 _LENGTH = struct.Struct(">I")
 _NO_SHELL = 127
+PACKAGES = ".regreen/site-packages"
+"""Folder of the tree with what the command built from an index's source archives."""
+GATE = "REGREEN_INDEX_GATE"
+_PROGRAMS = "/opt/regreen/bin"
+"""Where an image has `pip`: nothing in the scratch space of a container can be executed."""
 
 
 def serve(
-    sock: socket.socket, job: dict[str, Any], confinement: Confinement, uid: int, base_bytes: int
+    sock: socket.socket,
+    upstream: socket.socket,
+    job: dict[str, Any],
+    confinement: Confinement,
+    uid: int,
+    base_bytes: int,
 ) -> None:
-    """Runs one command and tells what came of it."""
+    """Runs one command and tells what came of it; `upstream` leads to package indexes."""
     adopt_orphans()
     order = wire.Reader(sock).receive()
     if order is None:
         return
+    gate: Gate | None = None
     try:
-        end = _Run(job["limits"], confinement, uid, base_bytes).run(order)
+        if order["indexes"] and confinement.own_network:
+            gate = Gate(upstream)
+        end = _Run(job["limits"], confinement, uid, base_bytes, gate).run(order)
     except Exception as error:
         end = {"fault": f"the supervisor failed: {type(error).__name__}: {error}"}
+    if gate is not None:
+        gate.close()
     confinement.clean(uid)
     with contextlib.suppress(OSError):
         sock.sendall(wire.dump({"ended": end}))
@@ -55,9 +74,15 @@ class _Run(Supervised):
     """One run of a command, from its process's start to its end."""
 
     def __init__(
-        self, limits: dict[str, Any], confinement: Confinement, uid: int, base_bytes: int
+        self,
+        limits: dict[str, Any],
+        confinement: Confinement,
+        uid: int,
+        base_bytes: int,
+        gate: Gate | None,
     ) -> None:
         super().__init__(limits)
+        self._gate = gate
         self._confinement = confinement
         self._uid = uid
         self._base_bytes = base_bytes
@@ -71,22 +96,29 @@ class _Run(Supervised):
         site = [path for path in sys.path if path in self._confinement.read]
         (tree_read, tree_write), (out_read, out_write) = (os.pipe2(os.O_CLOEXEC) for _ in range(2))
         limits = replace(rlimits(self._limits, self._base_bytes), descriptors=DESCRIPTORS)
+        gate = self._gate
+        way = _installing(order["indexes"], gate.port) if gate is not None else {}
         try:
             pid = self._confinement.fork(
                 self._uid,
                 limits.amounts(),
                 [tree_write],
                 (-1, out_write, out_write),
-                lambda _text, kept: _work(folder, order["command"], site, kept[0]),
+                lambda _text, kept: _work(
+                    folder, order["command"], site, kept[0], way, order["constraints"]
+                ),
                 furnishing=Furnishing(
                     fill=lambda where, uid: self._fill(where, uid, archive),
-                    read=tuple(site),
+                    read=(*site, _PROGRAMS),
                     write=(f"{folder}/{TREE}", f"{folder}/{TMP}"),
+                    port=gate.port if gate is not None else 0,
                 ),
             )
         finally:
             os.close(tree_write)
             os.close(out_write)
+        if gate is not None:
+            gate.open()  # only now: a thread would not be in the fork, and its locks would
         breach = self.watch(pid, tree_read, self._take_tree, out_read, started)
         return self._result(self.end(pid, breach, started))
 
@@ -111,34 +143,69 @@ class _Run(Supervised):
 
     def _result(self, end: dict[str, Any]) -> dict[str, Any]:
         """What is told of the command; its own status, unless the process was ended by a signal."""
-        code, archive = _parts(bytes(self._packed))
+        code, installed, archive = _parts(bytes(self._packed))
         whole = code == 0 and not end["breach"]
         return {
             "code": end["code"] if end["code"] < 0 else code,
             "breach": end["breach"],
             "archive": base64.b64encode(archive).decode() if whole else "",
+            "installed": installed if whole else [],
+            "gated": self._gate is not None,
             "seconds": end["seconds"],
             "tail": end["tail"],
         }
 
 
-def _parts(packed: bytes) -> tuple[int, bytes]:
-    """The command's exit status and the tree; status 1 where the packing came to no end."""
+def _parts(packed: bytes) -> tuple[int, list[list[str]], bytes]:
+    """The command's exit status, what it installed from wheels, and the tree.
+
+    It is status 1 where the packing came to no end.
+    """
     if len(packed) < _LENGTH.size:
-        return 1, b""
+        return 1, [], b""
     (length,) = _LENGTH.unpack_from(packed)
-    head = packed[_LENGTH.size : _LENGTH.size + length]
-    return int(json.loads(head)), packed[_LENGTH.size + length :]
+    try:
+        head = json.loads(packed[_LENGTH.size : _LENGTH.size + length])
+        installed = [[str(name), str(version)] for name, version in head["installed"]]
+        return int(head["code"]), installed, packed[_LENGTH.size + length :]
+    except (ValueError, TypeError, KeyError):  # a stranger's, if anybody has meddled with it
+        return 1, [], b""
 
 
-def _work(folder: str, command: str, site: list[str], out: int) -> None:
+def _installing(indexes: dict[str, int], port: int) -> dict[str, str]:
+    """What tells pip and its like to ask the gate, and no file of settings."""
+    at = f"http://127.0.0.1:{port}"
+    addresses = [f"{at}/index/{number}/" for number in range(indexes["index"])]
+    links = [f"{at}/links/{number}/" for number in range(indexes["links"])]
+    found = {"PIP_FIND_LINKS": " ".join(links), "PIP_EXTRA_INDEX_URL": " ".join(addresses[1:]),
+             "UV_FIND_LINKS": ",".join(links), "UV_EXTRA_INDEX_URL": " ".join(addresses[1:]),
+             GATE: at}  # fmt: skip
+    if addresses:
+        found |= {"PIP_INDEX_URL": addresses[0], "UV_INDEX_URL": addresses[0]}
+    else:
+        found |= {"PIP_NO_INDEX": "1", "UV_NO_INDEX": "1"}
+    return {name: value for name, value in found.items() if value}
+
+
+def _work(
+    folder: str, command: str, site: list[str], out: int, way: dict[str, str], constraints: str
+) -> None:
     """Runs the command and packs the tree, locked down."""
     tree, tmp = f"{folder}/{TREE}", f"{folder}/{TMP}"
-    os.mkdir(f"{tmp}/bin")
-    for name in ("python", "python3"):
-        os.symlink(sys.executable, f"{tmp}/bin/{name}")
+    venv = f"{tmp}/venv"
+    _make_venv(venv)
+    with open(f"{tmp}/constraints.txt", "w") as file:
+        file.write(constraints)
     environment = {
-        "PATH": f"{tmp}/bin:/usr/local/bin:/usr/bin:/bin",
+        "PATH": f"{venv}/bin:{_PROGRAMS}:/usr/local/bin:/usr/bin:/bin",
+        "VIRTUAL_ENV": venv,
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_CONSTRAINT": f"{tmp}/constraints.txt",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_NO_CACHE_DIR": "1",
+        "PIP_NO_INPUT": "1",
+        "PIP_PROGRESS_BAR": "off",
+        **way,
         "LANG": "C.UTF-8",
         "TZ": "UTC",
         "HOME": tmp,
@@ -157,9 +224,66 @@ def _work(folder: str, command: str, site: list[str], out: int) -> None:
             os.execve("/bin/sh", ["/bin/sh", "-c", command], environment)
         os._exit(_NO_SHELL)
     _, status = os.waitpid(pid, 0)
-    code = json.dumps(os.waitstatus_to_exitcode(status)).encode()
-    body = _pack(tree) if code == b"0" else b""
-    wire.write_all(out, _LENGTH.pack(len(code)) + code + body)
+    code = os.waitstatus_to_exitcode(status)
+    installed = _take_installed(venv, tree, way.get(GATE, "")) if code == 0 else []
+    head = json.dumps({"code": code, "installed": installed}).encode()
+    wire.write_all(out, _LENGTH.pack(len(head)) + head + (_pack(tree) if code == 0 else b""))
+
+
+def _make_venv(folder: str) -> None:
+    """A virtual environment of this Python, with `pip` to call by name where that can be."""
+    python = os.path.realpath(sys.executable)
+    os.makedirs(f"{folder}/bin")
+    os.makedirs(_packages(folder))
+    with open(f"{folder}/pyvenv.cfg", "w") as file:
+        file.write(f"home = {os.path.dirname(python)}\ninclude-system-site-packages = false\n")
+    for name in ("python", "python3"):
+        os.symlink(python, f"{folder}/bin/{name}")
+    if not os.statvfs(folder).f_flag & os.ST_NOEXEC:  # else `_PROGRAMS` has it
+        for name in ("pip", "pip3"):
+            with open(f"{folder}/bin/{name}", "w") as file:
+                file.write('#!/bin/sh\nexec python -m pip "$@"\n')
+            os.chmod(f"{folder}/bin/{name}", 0o755)
+
+
+def _packages(venv: str) -> str:
+    return f"{venv}/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
+
+
+def _take_installed(venv: str, tree: str, gate: str) -> list[list[str]]:
+    """Copies into the tree what was built and installed, and names what came as a wheel.
+
+    The tree's own project is neither: it is tested where it lies.
+    """
+    from importlib.metadata import distributions
+
+    wheels = frozenset(map(tuple, _ask_wheels(gate))) if gate else frozenset()
+    installed = []
+    for found in distributions(path=[_packages(venv)]):
+        name, version = canonical(found.metadata["Name"] or ""), found.version
+        if (name, version.replace("-", "_")) in wheels:
+            installed.append([name, version])
+            continue
+        origin = json.loads(found.read_text("direct_url.json") or "{}")
+        is_tree = origin.get("url", "").rstrip("/") == f"file://{tree}"
+        if is_tree or origin.get("dir_info", {}).get("editable"):
+            continue
+        for file in found.files or ():
+            if ".." not in file.parts and not file.is_absolute() and os.path.isfile(file.locate()):
+                target = os.path.join(tree, PACKAGES, file)
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                shutil.copyfile(file.locate(), target)
+    return sorted(installed)
+
+
+def _ask_wheels(gate: str) -> list[list[str]]:
+    """Which wheels were asked for at the gate."""
+    import http.client
+
+    connection = http.client.HTTPConnection(gate.removeprefix("http://"))
+    connection.request("GET", WHEELS)
+    found: list[list[str]] = json.loads(connection.getresponse().read())
+    return found
 
 
 def _pack(tree: str) -> bytes:

@@ -2,7 +2,8 @@
 
 From the link: `{"start": true, "descriptor": true, "run": number, ...}` with the candidate's end of
 a socket, and `{"done": run}` when the judge has finished. To the link: `{"ended": run, ...}`, how
-the program's process ended and what it used.
+the program's process ended and what it used. To the controller: `{"question": run, ...}`, what a
+setup command asks of package indexes; from it: `{"answer": run, ...}`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from . import child
+from . import child, wire
 from .confine import Confinement
 from .limits import address_space, oom_kills, ran_out_of_cpu, rlimits, whole_seconds
 from .loop import Loop
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from .repository_template import Template
 
 _TAIL = 4096
+_QUESTION_LIMIT = 1 << 16
 _GRACE_SECONDS = 2.0
 _FURNISHED = frozenset({"repository", "setup", "files"})
 _HELPED = frozenset({"program", *_FURNISHED})
@@ -40,10 +42,12 @@ class _Run:
     output: int
     started: float
     ooms: int
+    asking: socket.socket | None = None
     taken: int = 0
     tail: bytes = b""
     breach: dict[str, str] = field(default_factory=dict)
     stopped: bool = False
+    question: bytearray = field(default_factory=bytearray)
 
 
 class Zygote:
@@ -64,7 +68,7 @@ class Zygote:
         self._runs: dict[int, _Run] = {}
         self.loop = Loop(
             link,
-            on_frame=lambda _frame: None,
+            on_frame=self._pass_answer,
             on_link=self._on_link,
             on_stop=confinement.end_all,
         )
@@ -119,7 +123,8 @@ class Zygote:
         assert self._template is not None
         sock, job = socket.socket(fileno=descriptors[0]), told(text)
         if job["kind"] == "setup":
-            workshop.serve(sock, job, self._confinement, uid, self._base_bytes)
+            upstream = socket.socket(fileno=descriptors[1])
+            workshop.serve(sock, upstream, job, self._confinement, uid, self._base_bytes)
             return
         repository.serve(sock, job, self._confinement, uid, self._template, self._libraries)
 
@@ -140,12 +145,16 @@ class Zygote:
         limits, number = job["limits"], job["run"]
         reader, writer = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(reader, False)
+        given, asking, theirs = [descriptor, writer], None, None
         try:
             slot, helped = self._slot(job), job["kind"] in _HELPED
-            run = _Run(number, slot, helped, limits, reader, time.monotonic(), oom_kills())
+            if job["kind"] == "setup":
+                asking, theirs = socket.socketpair()
+                given.insert(1, theirs.fileno())
+            run = _Run(number, slot, helped, limits, reader, time.monotonic(), oom_kills(), asking)
             slot.start(
                 job["public"],
-                [descriptor, writer],
+                given,
                 lambda ending: self._on_end(run, ending),
                 uid=self._confinement.next_uid(),
                 limits=rlimits(limits, self._base_bytes),
@@ -154,13 +163,48 @@ class Zygote:
             )
         except (OSError, RuntimeError) as error:
             os.close(reader)
+            if asking is not None:
+                asking.close()
             self.loop.send_link({"ended": number, "infra": f"can't start a process: {error}"})
             return
         finally:
             os.close(descriptor)
             os.close(writer)
+            if theirs is not None:
+                theirs.close()
         self._runs[number] = run
         self.loop.watch(reader, lambda: self._read(run))
+        if asking is not None:
+            self.loop.watch(asking.fileno(), lambda: self._pass_question(run))
+
+    def _pass_question(self, run: _Run) -> None:
+        """Passes on to the controller what a setup's gate asks for; see `index_gate`."""
+        assert run.asking is not None
+        try:
+            data = run.asking.recv(1 << 16)
+            run.question += data
+            while (body := wire.split(run.question, _QUESTION_LIMIT)) is not None:
+                self.loop.send({"question": run.number, **wire.load(body)})
+        except (OSError, wire.WireError):
+            data = b""
+        if not data:
+            self._end_questions(run)
+
+    def _pass_answer(self, message: dict[str, Any]) -> None:
+        """The other way round."""
+        run = self._runs.get(message.pop("answer", -1))
+        if run is None or run.asking is None:
+            return
+        try:
+            run.asking.sendall(wire.dump(message))
+        except OSError:
+            self._end_questions(run)
+
+    def _end_questions(self, run: _Run) -> None:
+        if run.asking is not None:
+            self.loop.unwatch(run.asking.fileno())
+            run.asking.close()
+            run.asking = None
 
     def _read(self, run: _Run) -> None:
         try:
@@ -201,6 +245,7 @@ class Zygote:
                     run.tail = (run.tail + data)[-_TAIL:]
         self.loop.unwatch(run.output)
         os.close(run.output)
+        self._end_questions(run)
         if ending.infra:
             self.loop.send_link({"ended": run.number, "infra": ending.infra})
             return

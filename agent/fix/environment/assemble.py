@@ -11,7 +11,8 @@ from packaging.requirements import Requirement
 from pydantic import BaseModel, ConfigDict
 
 from agent.fix.environment.layout import import_roots
-from agent.fix.environment.needs import Need, read_needs
+from agent.fix.environment.needs import GIVEN, Need, read_needs
+from agent.fix.environment.setup import Setup
 from agent.fix.environment.sheet import canonical, parse
 from agent.fix.environment.tables import build_requirements
 from agent.fix.environment.test_command import TestCommand
@@ -19,9 +20,11 @@ from agent.fix.environment.versions import with_versions
 from sandbox.base import Sandbox
 from sandbox.errors import RequirementError
 from sandbox.registry import SandboxOptions, choose_sandbox
+from sandbox.suite import BUILT_PACKAGES
 from verifiers.repository import RepositoryError, Snapshot, SuiteOptions
 from verifiers.repository.settings import read_settings
 
+SETUP_SOURCE = "--setup-cmd"
 Say = Callable[[str], None]
 
 
@@ -65,12 +68,32 @@ class Environment(BaseModel):
             }
         )
 
-    def with_tree(self, tree: Snapshot) -> Environment:
-        """This environment with another tree, such as a setup command leaves."""
+    def after(self, setup: Setup) -> Environment:
+        """This environment as a setup command leaves it: its tree, and what it installed.
+
+        Where it installed another version than a requirement allows, the requirement goes.
+        """
         old = self.snapshot.files
-        other = {path for path, file in tree.files.items() if old.get(path) != file}
-        added = tuple(sorted({*self.added, *other}))
-        return self.model_copy(update={"snapshot": tree, "added": added})
+        other = {path for path, file in setup.tree.files.items() if old.get(path) != file}
+        roots = self.roots
+        if any(path.startswith(f"{BUILT_PACKAGES}/") for path in other):
+            roots = (*(roots or _default_roots(self.snapshot)), BUILT_PACKAGES)
+        pins = [Requirement(pin) for pin in setup.pins]
+        versions = {canonical(pin.name): str(pin.specifier).removeprefix("==") for pin in pins}
+        needs = [need for need in self.needs if _allows(need, versions.get(need.name))]
+        needs += [
+            Need(requirement=str(pin), name=canonical(pin.name), source=SETUP_SOURCE)
+            for pin in pins
+            if canonical(pin.name) not in GIVEN
+        ]
+        return self.model_copy(
+            update={
+                "snapshot": setup.tree,
+                "added": tuple(sorted({*self.added, *other})),
+                "roots": roots,
+                "needs": tuple(sorted(needs, key=lambda need: need.requirement)),
+            }
+        )
 
 
 def read_environment(
@@ -117,6 +140,10 @@ def read_environment(
         added=tuple(sorted(added)),
         notes=found.notes,
     )
+
+
+def _allows(need: Need, version: str | None) -> bool:
+    return version is None or Requirement(need.requirement).specifier.contains(version, True)
 
 
 def _default_roots(snapshot: Snapshot) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from agent.fix.environment.tables import read_pipfile, read_pyproject
 from verifiers.repository import Snapshot
 from verifiers.syntax import python_module
 
-_GIVEN = frozenset({"pytest", "hypothesis"})
+GIVEN = frozenset({"pytest", "hypothesis"})
 """In every sandbox."""
 _TOOLS = frozenset({
     "black", "build", "bumpversion", "codecov", "commitizen", "coverage", "coveralls", "flake8",
@@ -159,7 +159,7 @@ def _sorted_out(sheet: Sheet, imported: frozenset[str]) -> Needs:
 
 def _keep(parsed: Requirement, line: Line, found: dict[str, Need]) -> None:
     name = canonical(parsed.name)
-    if name in _GIVEN | _TOOLS:
+    if name in GIVEN | _TOOLS:
         return
     text = str(parsed)
     optional = line.optional and (text not in found or found[text].optional)

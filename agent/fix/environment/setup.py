@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 
-from sandbox.base import Sandbox
+from sandbox.base import Indexes, Sandbox
 from sandbox.folders import cache_folder
 from sandbox.jobs import Job, Limits, Report
 from sandbox.outcome import Outcome
 from sandbox.suite import setup_order, unpacked
+from sandbox.wheels import WheelError, normalise
 from verifiers.repository import RepositoryError, Snapshot, SnapshotLimits, read_archive
 
 _SHOWN = 300
+_NO_INDEX = "no package index is within reach at this isolation level"
 _LIMITS = SnapshotLimits()
 _MOST_BYTES = 2 * (_LIMITS.total_mb << 20)
 """Of a tar file whose files have `total_mb`: what is between them takes less than they do."""
@@ -26,46 +29,80 @@ class SetupError(Exception):
     """The setup command failed. The message is one line."""
 
 
-async def set_up(sandbox: Sandbox, snapshot: Snapshot, command: str, limits: Limits) -> Snapshot:
-    """The tree that a command makes of a repository's.
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a setup command left.
 
-    It runs in the sandbox, without network, with what the sandbox has for requirements. What came
-    of it is kept in the cache, by tree, command and sandbox.
+    Attributes:
+        tree: the repository's, as it is now.
+        pins: what it installed from wheels of an index, as requirements.
+    """
+
+    tree: Snapshot
+    pins: tuple[str, ...] = ()
+
+
+async def set_up(
+    sandbox: Sandbox,
+    snapshot: Snapshot,
+    command: str,
+    limits: Limits,
+    *,
+    indexes: Indexes | None = None,
+    constraints: str = "",
+) -> Setup:
+    """What a command makes of a repository.
+
+    It runs in the sandbox with what that has for requirements, and has no network but the package
+    indexes. What came of it is kept in the cache, by tree, command and sandbox.
 
     Args:
         sandbox: open.
         snapshot: the tree that it starts with; only the result is another one.
         command: for the shell.
         limits: what it may use.
+        indexes: those that the sandbox was opened with.
+        constraints: lines of pip's constraints.
 
     Raises:
         SetupError: it failed, or what it left can't be taken.
         SandboxError: the sandbox can't be had.
     """
     archive = await anyio.to_thread.run_sync(snapshot.archive)
-    kept = _place(archive, command, sandbox.identity)
+    kept = _place(archive, command, sandbox.identity, constraints)
     if (text := await anyio.to_thread.run_sync(_read, kept)) is not None:
         try:
-            return _tree(text)
+            return _setup(text)
         except RepositoryError:
             pass  # somebody has changed it: made again
-    order = setup_order(archive, command)
+    counts = indexes.counts if indexes is not None else {}
+    order = setup_order(archive, command, indexes=counts, constraints=constraints)
     job = Job(program="", kind="setup", limits=limits, tests=(order,))
     report = await sandbox.run(job)
     if report.outcome is not Outcome.PASSED:
-        raise SetupError(f"setup command {command!r}: {_explained(report)}")
+        without = "" if report.gated or indexes is None else f" ({_NO_INDEX})"
+        raise SetupError(f"setup command {command!r}: {_explained(report)}{without}")
+    pins = [f"{name}=={version}" for name, version in report.installed]
+    text = json.dumps({"tree": report.archive, "pins": pins})
     try:
-        tree = _tree(report.archive)
+        made = _setup(text)
     except RepositoryError as error:
         raise SetupError(f"setup command {command!r}: {error}") from None
-    await anyio.to_thread.run_sync(_keep, kept, report.archive)
-    return tree
+    await anyio.to_thread.run_sync(_keep, kept, text)
+    return made
 
 
-def _tree(text: str) -> Snapshot:
+def _setup(text: str) -> Setup:
+    """What was kept, or a stranger has said.
+
+    Raises:
+        RepositoryError: it can't be taken.
+    """
     try:
-        return read_archive(unpacked(text, _MOST_BYTES), _LIMITS)
-    except ValueError as error:
+        found = json.loads(text)
+        tree = read_archive(unpacked(found["tree"], _MOST_BYTES), _LIMITS)
+        return Setup(tree, normalise(found["pins"]))
+    except (ValueError, KeyError, TypeError, WheelError) as error:
         raise RepositoryError(f"the tree can't be read: {error}") from None
 
 
@@ -75,8 +112,8 @@ def _explained(report: Report) -> str:
     return f"{report.detail}{said}"
 
 
-def _place(archive: bytes, command: str, identity: str) -> Path:
-    words = json.dumps([hashlib.sha256(archive).hexdigest(), command, identity])
+def _place(archive: bytes, command: str, identity: str, constraints: str) -> Path:
+    words = json.dumps([hashlib.sha256(archive).hexdigest(), command, identity, constraints])
     return cache_folder() / "trees" / hashlib.sha256(words.encode()).hexdigest()[:24]
 
 
