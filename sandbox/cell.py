@@ -205,14 +205,17 @@ class Cell:
                 frames += data
                 while (body := wire.split(frames)) is not None:
                     message = wire.load(body)
-                    waiter = self._waiting.get(message.get("question", -1))
-                    if waiter is not None and waiter.indexes is not None:
-                        tasks.start_soon(self._answer, message, waiter.indexes)
+                    if "question" in message:
+                        waiter = self._waiting.get(message["question"])
+                        indexes = waiter.indexes if waiter is not None else None
+                        tasks.start_soon(self._answer, message, indexes)
         self._lose("the zygote ended")
 
-    async def _answer(self, question: dict[str, Any], indexes: Indexes) -> None:
+    async def _answer(self, question: dict[str, Any], indexes: Indexes | None) -> None:
         """Answers one question; a run asks one at a time, and waits."""
-        answer = await indexes.get(str(question["path"]), int(question["at"]))
+        answer = {"status": 502, "type": "text/plain", "total": 0, "body": ""}
+        if indexes is not None:
+            answer = await indexes.get(str(question["path"]), int(question["at"]))
         with contextlib.suppress(OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
             async with self._sending_zygote:
                 await self._zygote.send(wire.dump({"answer": question["question"], **answer}))

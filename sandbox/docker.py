@@ -150,6 +150,7 @@ class DockerSandbox:
                 isolation=self._isolation,
                 level=self.level,
                 spares=self._spares,
+                indexes=self._indexes,
             )
             await self._pool.__aenter__()
         except BaseException:

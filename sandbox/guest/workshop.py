@@ -109,7 +109,7 @@ class _Run(Supervised):
                 ),
                 furnishing=Furnishing(
                     fill=lambda where, uid: self._fill(where, uid, archive),
-                    read=(*site, _PROGRAMS),
+                    read=(*site, _PROGRAMS, *_system_facts()),
                     write=(f"{folder}/{TREE}", f"{folder}/{TMP}"),
                     port=gate.port if gate is not None else 0,
                 ),
@@ -185,6 +185,12 @@ def _installing(indexes: dict[str, int], port: int) -> dict[str, str]:
     else:
         found |= {"PIP_NO_INDEX": "1", "UV_NO_INDEX": "1"}
     return {name: value for name, value in found.items() if value}
+
+
+def _system_facts() -> list[str]:
+    """Files that say what system this is: installers read them where they see them."""
+    names = [name for name in os.listdir("/etc") if name.endswith(("-release", "_version"))]
+    return [f"/etc/{name}" for name in (*names, "mime.types", "ssl/openssl.cnf")]
 
 
 def _work(
