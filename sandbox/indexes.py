@@ -408,8 +408,11 @@ class _Anchors(html.parser.HTMLParser):
 
 
 def _without_password(url: str) -> tuple[str, tuple[str, str] | None]:
-    """An address, and who asks."""
-    parts = urlsplit(url)
+    """An address, and who asks. One that can't be read is left for the request to fail by."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url, None
     user, at, host = parts.netloc.rpartition("@")
     if not at:
         return url, None

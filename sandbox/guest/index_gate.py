@@ -29,7 +29,8 @@ WHEELS = "/wheels"
 
 _HOST = "127.0.0.1"
 _PATH_LIMIT = 2048
-_IDLE_SECONDS = 30.0
+_IDLE_SECONDS = 5.0
+_MOST_AT_ONCE = 16
 _WHEEL = re.compile(r"/([^/-]+)-([^/-]+)(?:-[^/-]+){3,4}\.whl")
 
 
@@ -92,6 +93,23 @@ class Gate:
 class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 128
+
+    def __init__(self, *given: Any) -> None:
+        self._places = threading.Semaphore(_MOST_AT_ONCE)
+        super().__init__(*given)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Takes no more at once than this side has threads to spare; the others wait."""
+        self._places.acquire()
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Gives the place back."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that hangs up is nothing to tell."""
@@ -111,6 +129,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _send(self, body: bytes) -> None:
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Length", str(len(body)))
+        self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
 
@@ -131,6 +150,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(int(answer["status"]))
         self.send_header("Content-Type", str(answer["type"]))
         self.send_header("Content-Length", str(total))
+        self.send_header("Connection", "close")  # one that is kept would keep a place
         self.end_headers()
         if not with_body:
             return
@@ -141,9 +161,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             if sent >= total:
                 break
             body = base64.b64decode(self.gate.ask(path, sent)["body"])
-        if sent < total:  # the length that was promised can't be kept
-            self.close_connection = True
-        elif int(answer["status"]) == HTTPStatus.OK:
+        if sent >= total and int(answer["status"]) == HTTPStatus.OK:
             self.gate.note(path)
 
 
