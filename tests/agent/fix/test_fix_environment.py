@@ -146,10 +146,10 @@ async def test_a_setup_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.M
                 await set_up(sandbox, snapshot, command, own)
             assert said in str(failed.value), command
             assert "\n" not in str(failed.value)
-        assert (await set_up(sandbox, snapshot, "rm *", limits)).files == {}
+        assert (await set_up(sandbox, snapshot, "rm *", limits)).tree.files == {}
         made = await set_up(sandbox, snapshot, "echo 'x = 2' > a.py; mkdir b; date > b/c", limits)
         again = await set_up(sandbox, snapshot, "echo 'x = 2' > a.py; mkdir b; date > b/c", limits)
-    assert made.files["a.py"].content == b"x = 2\n"
+    assert made.tree.files["a.py"].content == b"x = 2\n"
     assert again == made  # not run again: the date would tell
 
 
