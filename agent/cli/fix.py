@@ -289,6 +289,7 @@ async def _repair(job: _Job, show: Show) -> tuple[Repair, Bill, Snapshot]:
                 machine,
                 (*environment.needs, *runtime),
                 limits=job.suite.limits,
+                packages=language_of(job.suite.runner).packages,
                 say=left_out,
             )
         needs = (*environment.needs, *runtime)

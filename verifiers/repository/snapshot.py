@@ -163,23 +163,26 @@ def take_snapshot(
     return Snapshot(files=files)
 
 
-def read_archive(data: bytes, limits: SnapshotLimits | None = None) -> Snapshot:
+def read_archive(
+    data: bytes, limits: SnapshotLimits | None = None, *, keep: Iterable[str] = ()
+) -> Snapshot:
     """The tree in a tar file that a stranger may have made; nothing is written anywhere.
 
     Args:
         data: of the file.
         limits: how large the tree may be.
+        keep: names of folders that a snapshot has not got otherwise.
 
     Raises:
         RepositoryError: it is no tar file, too large, or has a name or link that leads out.
     """
     bounds = limits or SnapshotLimits()
     files: dict[str, File] = {}
-    total = 0
+    total, kept = 0, frozenset(keep)
     try:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
             for entry in archive:
-                if _is_left_out(entry.name) or not (entry.isreg() or entry.issym()):
+                if _is_left_out(entry.name, kept) or not (entry.isreg() or entry.issym()):
                     continue
                 total += entry.size
                 if total > bounds.total_mb << 20 or len(files) > bounds.files:

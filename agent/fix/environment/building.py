@@ -27,6 +27,7 @@ async def build(
     needs: Sequence[Need],
     *,
     limits: Limits,
+    packages: str = "",
     say: Say,
 ) -> Environment:
     """The environment as a setup command leaves it.
@@ -40,6 +41,7 @@ async def build(
         options: of the sandbox that tests will run in.
         needs: what is on the command's path, besides `pip`.
         limits: of a run of the suite.
+        packages: see `set_up`.
         say: told of what was left out and of what was fetched, in lines.
 
     Raises:
@@ -61,6 +63,7 @@ async def build(
                 environment.snapshot,
                 command,
                 wide,
+                packages=packages,
                 indexes=indexes,
                 constraints=settings.constraints,
             )

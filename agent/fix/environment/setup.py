@@ -48,6 +48,7 @@ async def set_up(
     command: str,
     limits: Limits,
     *,
+    packages: str = "",
     indexes: Indexes | None = None,
     constraints: str = "",
 ) -> Setup:
@@ -61,6 +62,7 @@ async def set_up(
         snapshot: the tree that it starts with; only the result is another one.
         command: for the shell.
         limits: what it may use.
+        packages: the tree's folder of what it has installed for itself, if it has one.
         indexes: those that the sandbox was opened with.
         constraints: lines of pip's constraints.
 
@@ -72,7 +74,7 @@ async def set_up(
     kept = _place(archive, command, sandbox.identity, constraints)
     if (text := await anyio.to_thread.run_sync(_read, kept)) is not None:
         try:
-            return _setup(text)
+            return _setup(text, packages)
         except RepositoryError:
             pass  # somebody has changed it: made again
     counts = indexes.counts if indexes is not None else {}
@@ -85,14 +87,14 @@ async def set_up(
     pins = [f"{name}=={version}" for name, version in report.installed]
     text = json.dumps({"tree": report.archive, "pins": pins})
     try:
-        made = _setup(text)
+        made = _setup(text, packages)
     except RepositoryError as error:
         raise SetupError(f"setup command {command!r}: {error}") from None
     await anyio.to_thread.run_sync(_keep, kept, text)
     return made
 
 
-def _setup(text: str) -> Setup:
+def _setup(text: str, packages: str) -> Setup:
     """What was kept, or a stranger has said.
 
     Raises:
@@ -100,7 +102,8 @@ def _setup(text: str) -> Setup:
     """
     try:
         found = json.loads(text)
-        tree = read_archive(unpacked(found["tree"], _MOST_BYTES), _LIMITS)
+        kept = (packages,) if packages else ()
+        tree = read_archive(unpacked(found["tree"], _MOST_BYTES), _LIMITS, keep=kept)
         return Setup(tree, normalise(found["pins"]))
     except (ValueError, KeyError, TypeError, WheelError) as error:
         raise RepositoryError(f"the tree can't be read: {error}") from None

@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from agent.fix.environment.setup import SetupError, set_up
+from sandbox.docker import connect
+from sandbox.errors import SandboxUnavailableError
 from sandbox.registry import SandboxOptions, choose_sandbox
 from tests.agent.fix.conftest import Fix, Write
+from tests.sandbox.conftest import unavailable
+from tests.sandbox.private_index import PASSWORD, USER, private_index, wheel
 from verifiers.repository import SUITE_LIMITS, File, Snapshot
 
 CART = (
@@ -151,6 +155,57 @@ async def test_a_setup_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.M
         again = await set_up(sandbox, snapshot, "echo 'x = 2' > a.py; mkdir b; date > b/c", limits)
     assert made.tree.files["a.py"].content == b"x = 2\n"
     assert again == made  # not run again: the date would tell
+
+
+PRIVATE: dict[str, str | bytes] = {
+    "cart.py": CART,
+    "tools/made/setup.py": "import made_by, setuptools\nsetuptools.setup(name='made',"
+    " version='3', py_modules=['made'])\n",
+    "tools/made/made.py": "STEPS = 2\n",
+    "test_cart.py": "import os, socket\nimport alpha_private, beta_private, made\n"
+    "from cart import total\n\n"
+    "def test_total():\n"
+    "    assert (alpha_private.VERSION, beta_private.VERSION, made.STEPS) == ('1.0', '2.0', 2)\n"
+    "    assert total([2, 3]) == 5\n\n"
+    "def test_nothing_is_in_reach():\n"
+    "    assert not [name for name in os.environ if 'INDEX' in name]\n"
+    "    try:\n        socket.socket()\n    except PermissionError:\n        return\n"
+    "    raise AssertionError('a socket')\n",
+}
+
+
+@pytest.mark.parametrize("sandbox", ["local", pytest.param("docker", marks=pytest.mark.docker)])
+def test_a_setup_installs_from_a_private_index(
+    fix: Fix,
+    write: Write,
+    sandbox: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """What it had as a wheel is a requirement afterwards, and what it built lies in the tree."""
+    if sandbox == "docker":
+        try:
+            connect().close()
+        except SandboxUnavailableError as error:
+            unavailable(str(error))
+    folder = write(PRIVATE)
+    links = tmp_path_factory.mktemp("links")
+    (links / "made_by-1.0-py3-none-any.whl").write_bytes(wheel("made_by"))
+    with private_index() as host:
+        monkeypatch.setenv("PIP_EXTRA_INDEX_URL", f"http://{USER}:{PASSWORD}@{host}/simple")
+        monkeypatch.setenv("PIP_FIND_LINKS", str(links))
+        monkeypatch.setenv("REGREEN_SANDBOX", sandbox)
+        command = "pip install setuptools made-by alpha-private"
+        ended = fix(
+            folder,
+            "--setup-cmd",
+            f"{command} && pip install --no-build-isolation ./tools/made",
+        )
+    assert (ended.code, ended.found.get("status")) == (0, "fixed"), ended
+    assert ended.found["fixed"] == ["test_cart.py::test_total"]
+    assert ended.found["files"] == ["cart.py"]
+    assert "alpha_private-1.0-py3-none-any.whl" in ended.said
+    assert PASSWORD not in ended.said + str(ended.found)
 
 
 def test_only_what_is_selected_is_run(fix: Fix, write: Write) -> None:

@@ -187,6 +187,12 @@ def test_a_repository_is_repaired(regreen: Run, tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q"], cwd=shop, check=True)
     subprocess.run(["git", "apply", "-"], cwd=shop, input=found["diff"], text=True, check=True)
     subprocess.run(["node", "test/cart.js"], cwd=shop, check=True, capture_output=True)
+    # what a setup command leaves has the installed packages, too
+    (shop / "lib/cart.js").write_text(LIMITS)
+    prepared = regreen(
+        "fix", shop, "--sandbox", "local", "--json", "--setup-cmd", "date > made.txt"
+    )
+    assert (prepared.code, prepared.rows[0]["status"]) == (0, "fixed"), prepared.err
     # by another runner there is nothing to run
     ended = regreen("fix", shop, "--runner", "pytest", "--json")
     assert (ended.code, ended.rows[0]["status"]) == (3, "environment")
