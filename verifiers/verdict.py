@@ -61,6 +61,8 @@ class Verdict(_Frozen):
         probes: what it did on each of the task's probes that was made. Nothing else in a verdict
             depends on them.
         size: of the program's code, in nodes of its syntax tree; 0 where nobody has counted.
+        trapped: of a repository's final verdict, how many of the expected tests were also made to
+            fail, and were reported so.
     """
 
     outcome: Outcome
@@ -78,6 +80,7 @@ class Verdict(_Frozen):
     cached: bool = False
     probes: tuple[Observation, ...] = ()
     size: int = 0
+    trapped: int = 0
 
     @property
     def passed(self) -> bool:

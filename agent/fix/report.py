@@ -261,7 +261,9 @@ def _why(found: Repair, chosen: Finalist) -> tuple[str, ...]:
     lines = [
         f"{len(targets.failing)} failing tests pass, {len(targets.passing)} passing ones still do,"
         " in a fresh sandbox with another hash seed",
-        "tests that were made to fail were reported so",
+        f"{trapped} tests that were made to fail were reported so"
+        if (trapped := chosen.verdict.trapped)
+        else "none of the tests could be made to fail, to see whether that is reported",
     ]
     if chosen.special:
         lines.append(f"look at it with care: {chosen.special}")

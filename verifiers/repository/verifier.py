@@ -209,7 +209,7 @@ class RepositoryVerifier:
             elif name not in trapped and status is not Status.PASSED:
                 fault = fault or f"{name} passed, and then beside tests made to fail it {status}"
         if not fault:
-            return verdict
+            return verdict.model_copy(update={"trapped": len(trapped)})
         outcome = Outcome.PROTOCOL if report.outcome is Outcome.PASSED else report.outcome
         return verdict.model_copy(
             update={"outcome": outcome, "reward": 0.0, "detail": f"can't be trusted: {fault}"}
