@@ -112,6 +112,7 @@ def test_the_script_of_the_action_calls_the_command(tmp_path: Path, words: list[
         "PATH": "/usr/bin:/bin", "RUNNER_TEMP": str(tmp_path), "INPUT_PATH": path,
         "INPUT_OUTPUT": "out dir", "INPUT_TEST": "\n".join(["a::b c", *words]),
         "INPUT_FAILED_FROM": "--json", "INPUT_REQUIREMENT": "", "INPUT_STRICT": "false",
+        "INPUT_SETUP_CMD": "pip install -e . && echo $HOME", "INPUT_TEST_CMD": "", "INPUT_IMAGE": "",
         "REGREEN_SANDBOX": "auto", "REGREEN_MODEL": "", "REGREEN_BASE_URL": "",
         "REGREEN_API_KEY": "", "REGREEN_MAX_COST": "1", "REGREEN_MAX_SECONDS": "",
     }  # fmt: skip
@@ -126,6 +127,8 @@ def test_the_script_of_the_action_calls_the_command(tmp_path: Path, words: list[
     assert called[-2:] == ["--", path]
     assert "--write=story=out dir/story.json" in called
     assert "--failed-from=--json" in called
+    assert "--setup-cmd=pip install -e . && echo $HOME" in called
+    assert not [one for one in called if one.startswith(("--test-cmd", "--image"))]
     tests = [one for one in called if one.startswith("--test=")]
     assert tests == [f"--test={one}" for one in ["a::b c", *"\n".join(words).split()]]
     assert seen == ["REGREEN_MAX_COST", "REGREEN_SANDBOX"]
