@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import contextlib
 import datetime
 import decimal
@@ -82,7 +83,7 @@ ALLOWED = {
     type(None), bool, int, float, str, list, tuple, set, frozenset, dict, bytes, bytearray,
     complex, range, type(...), deque, slice, memoryview, decimal.Decimal, fractions.Fraction,
     datetime.date, datetime.datetime, datetime.time, datetime.timedelta, type({}.keys()),
-    type({}.values()), type({}.items()),
+    type({}.values()), type({}.items()), array.array,
 }  # fmt: skip
 
 
@@ -132,6 +133,8 @@ def test_what_is_not_a_number_stays_so() -> None:
 @example({"n": []})
 @example({"c": ["1", 2]})
 @example({"b": "not base 64"})
+@example({"a": {"f": None, "": None}})
+@example({"a": ["d", "AAAAAAAA8D8="]})
 def test_any_message_is_a_value_or_refused(message: Any) -> None:
     try:
         value = decode(message)
