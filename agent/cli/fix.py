@@ -172,8 +172,9 @@ def fix(
     elif resume:
         raise UsageError("--resume goes on with what a model was asked, and no --model is set")
     what = {"command": "fix", "repository": _digest(environment.snapshot), "tests": only,
-            "formula": formula, "candidates": candidates, "requests": prompts_digest(),
-            "setup": setup_cmd, "test_command": test_cmd} if asks else {}  # fmt: skip
+            "formula": formula, "candidates": candidates, "setup": setup_cmd,
+            "requests": prompts_digest(language_of(chosen)),
+            "test_command": test_cmd} if asks else {}  # fmt: skip
     with Show(quiet=quiet) as show, _record(settings, what, resume, wanted=asks) as run:
         for note in notes:
             show.say(note)

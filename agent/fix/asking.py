@@ -9,6 +9,7 @@ from typing import Protocol
 from pydantic import BaseModel, ConfigDict
 
 from agent.fix.candidate import Candidate
+from agent.fix.languages import PYTHON, Language
 from agent.fix.suspects import Suspect
 from agent.fix.targets import Targets
 from verifiers.repository import RepositoryVerifier, Snapshot
@@ -27,7 +28,7 @@ class Answers(BaseModel):
         repeated: the same patch as an earlier answer's, but for comments and layout; not run again.
         words: no patch in it.
         unapplied: a patch that does not apply exactly.
-        broken: a patch that leaves no valid Python.
+        broken: a patch that breaks the grammar of its language.
         forbidden: changes what no patch may: tests, settings, CI and the like.
         deleting: takes a function away that is there.
         special: passes the suite, and looks for inputs of the failing tests by their values.
@@ -56,6 +57,7 @@ class Situation:
         suspects: functions, most suspicious first.
         verifier: whose rules say what may be changed.
         verify: what judges a patch.
+        language: that of the sources.
         tried: free edits that were judged.
         best: of these, the one with the highest reward, and that.
     """
@@ -65,6 +67,7 @@ class Situation:
     suspects: tuple[Suspect, ...]
     verifier: RepositoryVerifier
     verify: Verify
+    language: Language = PYTHON
     tried: int = 0
     best: tuple[Candidate, float] | None = None
 

@@ -224,6 +224,7 @@ class _Search:
             hanging=targets.hanging,
             passing=targets.passing,
             suite_seconds=targets.seconds,
+            compares=self._language.is_compared,
             listener=self._r.listener,
         )
         candidates = [one.candidate for one in found.finalists]
@@ -267,6 +268,7 @@ class _Search:
             suspects=found.suspects,
             verifier=self._verifier,
             verify=self._judge,
+            language=self._language,
             tried=found.tried,
             best=found.best,
         )

@@ -194,7 +194,7 @@ def asked(report: FixReport) -> str:
         (answers.repeated, "repeated"),
         (answers.words, "words only"),
         (answers.unapplied, "not applicable"),
-        (answers.broken, "no valid Python"),
+        (answers.broken, "no valid code"),
         (answers.forbidden, "refused for what they change"),
         (answers.deleting, "deleting functions"),
         (answers.special, "for the tests' own inputs"),

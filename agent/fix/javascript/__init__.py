@@ -1,4 +1,4 @@
-"""JavaScript, as far as a repair has to know it: what runs it, suspects, edits."""
+"""JavaScript, as far as a repair has to know it: what runs it, suspects, edits, and its grammar."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 from agent.fix.environment.needs import Need
 from agent.fix.javascript.edits import edits
+from agent.fix.javascript.functions import ScriptFunctions
+from agent.fix.javascript.grammar import JAVASCRIPT_GRAMMAR
 from agent.fix.javascript.suspects import find_suspects
 from agent.fix.languages import Language
 from verifiers.repository import Snapshot
@@ -36,4 +38,15 @@ def runtime(snapshot: Snapshot, has_programs: bool) -> tuple[Need, ...]:
     return (Need(requirement=NODE, name=NODE, source="node"),)
 
 
-JAVASCRIPT = Language(runtime, find_suspects, edits, packages="node_modules")
+JAVASCRIPT = Language(
+    runtime,
+    find_suspects,
+    edits,
+    packages="node_modules",
+    title="JavaScript",
+    fence="javascript",
+    kept="package.json",
+    functions=ScriptFunctions,
+    grammar=JAVASCRIPT_GRAMMAR,
+    is_compared=False,
+)

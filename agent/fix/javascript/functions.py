@@ -64,7 +64,7 @@ def function_nodes(root: Node) -> Iterator[tuple[str, Node]]:
     """Each function with a name, qualified as `Class.method`, and the module itself."""
     yield MODULE, root
     for node in walk(root):
-        if node.type in KINDS and (name := _name(node)):
+        if node.type in KINDS and (name := name_of(node)):
             yield name, node
 
 
@@ -80,7 +80,7 @@ def _function(path: str, name: str, node: Node) -> Function:
     return Function(path, name, node.start_point.row + 1, last, frozenset(uses - {own}))
 
 
-def _name(node: Node) -> str:
+def name_of(node: Node) -> str:
     """What a function is called, or kept as; empty for one that is only passed on."""
     own = text_of(node.child_by_field_name("name"))
     parent = node.parent

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from agent.fix.candidate import Candidate, Origin, Place
 from agent.fix.functions import Functions
+from agent.fix.languages import PYTHON, Language
 from agent.fix.patches.base import Answer, PatchError, Texts
 from agent.fix.patches.registry import DeletingError, NoPatchError, check_kept, read_patch
 from verifiers.repository import RepositoryVerifier, Snapshot
@@ -42,16 +43,23 @@ class Attempt(BaseModel):
     reason: str = ""
 
 
-def read_attempt(answer: Answer, verifier: RepositoryVerifier, tests: frozenset[str]) -> Attempt:
+def read_attempt(
+    answer: Answer,
+    verifier: RepositoryVerifier,
+    tests: frozenset[str],
+    language: Language = PYTHON,
+) -> Attempt:
     """Reads an answer and applies its patch to the repository as it was.
 
     Args:
         answer: a model's.
         verifier: whose repository and rules they are.
         tests: files with tests that have to pass.
+        language: that of the sources.
     """
+    grammar = language.grammar
     try:
-        written = read_patch(answer, Texts(verifier.snapshot, verifier.sources))
+        written = read_patch(answer, Texts(verifier.snapshot, verifier.sources), grammar)
     except NoPatchError as error:
         return Attempt(kind=AttemptKind.WORDS, reason=str(error))
     except PatchError as error:
@@ -62,23 +70,27 @@ def read_attempt(answer: Answer, verifier: RepositoryVerifier, tests: frozenset[
     if reason:
         return Attempt(kind=AttemptKind.FORBIDDEN, reason=reason)
     if reason := verifier.runner.syntax(written.texts):
-        return Attempt(kind=AttemptKind.BROKEN, reason=f"no valid Python: {reason}")
+        return Attempt(kind=AttemptKind.BROKEN, reason=f"no valid {language.title}: {reason}")
     try:
-        check_kept(written.texts, verifier.snapshot)
+        if grammar is not None:
+            check_kept(written.texts, verifier.snapshot, grammar)
     except DeletingError as error:
         return Attempt(kind=AttemptKind.DELETING, reason=str(error))
     candidate = Candidate(
         texts=written.texts,
-        places=_places(verifier.snapshot, written.texts),
+        places=_places(
+            language.functions(verifier.snapshot, written.texts), written.texts, verifier.snapshot
+        ),
         origin=Origin.MODEL,
         kind=written.format,
     )
     return Attempt(kind=AttemptKind.PATCH, candidate=candidate)
 
 
-def _places(snapshot: Snapshot, texts: Mapping[str, str]) -> tuple[Place, ...]:
+def _places(
+    functions: Functions, texts: Mapping[str, str], snapshot: Snapshot
+) -> tuple[Place, ...]:
     """Where a patch changes something: a place for each function, or line outside of one."""
-    functions = Functions(snapshot, texts)
     found: dict[tuple[str, str], Place] = {}
     for path, text in sorted(texts.items()):
         for line in _changed(snapshot.text(path) or "", text):

@@ -43,7 +43,8 @@ class _Kind:
     def read(self, _proposal: Proposal, completion: Completion, _known: Known) -> Product:
         """The patch in an answer, or why there is none, as JSON."""
         answer = Answer(completion.text, cut=completion.finish == "length")
-        attempt = read_attempt(answer, self.situation.verifier, self.tests)
+        own = self.situation
+        attempt = read_attempt(answer, own.verifier, self.tests, own.language)
         return Product(attempt.model_dump_json())
 
 

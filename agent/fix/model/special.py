@@ -28,6 +28,8 @@ _SHORT = 2
 
 def special_case(situation: Situation, candidate: Candidate) -> str:
     """What a patch looks for that only the failing tests name, in half a sentence; or empty."""
+    if not situation.language.is_compared:
+        return ""
     snapshot = situation.snapshot
     for flag in find_flags(snapshot, candidate.texts, situation.targets.failing):
         if flag.weight is Weight.CHEAT:

@@ -17,10 +17,11 @@ class Spot:
     Attributes:
         name: qualified, as `Class.method`.
         kind: `function` or `class`.
-        first: the line of its first decorator, or of its head.
+        first: the line of its first decorator, of its documentation above it, or of its head.
         head: the line of its head.
         stop: the first line behind it.
         depth: how many functions and classes it is in.
+        alone: whether nothing else stands in its lines.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Spot:
     head: int
     stop: int
     depth: int
+    alone: bool = True
 
 
 def outline(text: str) -> tuple[Spot, ...]:

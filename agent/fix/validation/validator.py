@@ -16,6 +16,7 @@ from agent.fix.validation.assessment import (
     order,
 )
 from agent.fix.validation.behaviour import Difference, compare, difference, telling
+from agent.fix.validation.flags import Flag
 from agent.fix.validation.harness import Call, Harness, Seen
 from agent.fix.validation.inputs import Input, make_inputs
 from agent.fix.validation.neighbours import neighbours, size
@@ -45,6 +46,7 @@ class Validator:
         hanging: those of them that did not end.
         passing: ids of the tests that passed before.
         suite_seconds: that the suite takes.
+        compares: whether syntax and calls can be looked at: they can for Python only.
         seconds: wall time that may be spent on small edits of the chosen patch.
         neighbours: how many of them are tried at the most.
         listener: told what is going on, in a line.
@@ -58,6 +60,7 @@ class Validator:
     hanging: Sequence[str] = ()
     passing: Sequence[str] = ()
     suite_seconds: float = 0.0
+    compares: bool = True
     seconds: float = 120.0
     neighbours: int = NEIGHBOURS
     listener: Callable[[str], None] = lambda _line: None
@@ -82,15 +85,16 @@ class Validator:
         """
         harness = self._harness()
         self._names = names or [f"patch {number + 1}" for number in range(len(patches))]
-        self.listener("comparing what was before and after")
-        await self._prepare(harness, patches)
+        if self.compares:
+            self.listener("comparing what was before and after")
+            await self._prepare(harness, patches)
         self.ledger.ran(harness.seconds)
         groups = self._groups(len(patches))
         found = [
             Assessment(
                 number=number,
-                size=size(self.verifier.snapshot, patch),
-                flags=find_flags(self.verifier.snapshot, patch, self.failing),
+                size=size(self.verifier.snapshot, patch) if self.compares else 0,
+                flags=self._flags(patch),
                 behaviour=compare(self._inputs, self._old, self._seen[number])
                 if self._inputs
                 else None,
@@ -122,6 +126,11 @@ class Validator:
             evidence = await self.try_neighbours(patches[chosen.number], chosen, evidence)
         self.evidence = evidence
         return decide(chosen, evidence, proven=proven)
+
+    def _flags(self, patch: Patch) -> tuple[Flag, ...]:
+        if not self.compares:
+            return ()
+        return find_flags(self.verifier.snapshot, patch, self.failing)
 
     def _harness(self) -> Harness:
         own = self.verifier
