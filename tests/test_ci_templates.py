@@ -112,7 +112,8 @@ def test_the_script_of_the_action_calls_the_command(tmp_path: Path, words: list[
         "PATH": "/usr/bin:/bin", "RUNNER_TEMP": str(tmp_path), "INPUT_PATH": path,
         "INPUT_OUTPUT": "out dir", "INPUT_TEST": "\n".join(["a::b c", *words]),
         "INPUT_FAILED_FROM": "--json", "INPUT_REQUIREMENT": "", "INPUT_STRICT": "false",
-        "INPUT_SETUP_CMD": "pip install -e . && echo $HOME", "INPUT_TEST_CMD": "", "INPUT_IMAGE": "",
+        "INPUT_SETUP_CMD": "pip install -e . && echo $HOME", "INPUT_TEST_CMD": "",
+        "INPUT_IMAGE": "",
         "REGREEN_SANDBOX": "auto", "REGREEN_MODEL": "", "REGREEN_BASE_URL": "",
         "REGREEN_API_KEY": "", "REGREEN_MAX_COST": "1", "REGREEN_MAX_SECONDS": "",
     }  # fmt: skip
