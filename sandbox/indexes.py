@@ -38,6 +38,8 @@ from urllib.request import url2pathname
 
 import anyio
 import httpx
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
 
 from .wheels import RUN_PIP, canonical, pip_path
 
@@ -193,6 +195,24 @@ class PackageIndexes:
     def counts(self) -> dict[str, int]:
         """How many there are of each kind."""
         return {"index": len(self._indexes), "links": len(self._links)}
+
+    @property
+    def wheels(self) -> frozenset[str]:
+        """What was asked for as a wheel, as `name==version`."""
+        found = set()
+        for file in self.fetched:
+            with contextlib.suppress(InvalidWheelFilename):
+                name, version, *_ = parse_wheel_filename(file)
+                found.add(f"{name}=={version}")
+        return frozenset(found)
+
+    def pins(self, installed: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+        """Of what a stranger says it has installed, what was asked for, as `name==version`."""
+        found = set()
+        for name, version in installed:
+            with contextlib.suppress(InvalidVersion):
+                found.add(f"{canonical(name)}=={Version(version)}")
+        return tuple(sorted(found & self.wheels))
 
     async def __aenter__(self) -> PackageIndexes:
         return self

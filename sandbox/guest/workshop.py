@@ -266,7 +266,7 @@ def _take_installed(venv: str, tree: str, gate: str) -> list[list[str]]:
     wheels = frozenset(map(tuple, _ask_wheels(gate))) if gate else frozenset()
     installed = []
     for found in distributions(path=[_packages(venv)]):
-        name, version = canonical(found.metadata["Name"] or ""), found.version
+        name, version = canonical(found.metadata["Name"] or ""), str(found.version)
         if (name, version.replace("-", "_")) in wheels:
             installed.append([name, version])
             continue

@@ -85,6 +85,16 @@ async def test_a_large_file_comes_in_pieces(index: str, monkeypatch: pytest.Monk
     assert [path for path, _ in Index.asked].count(f"/files/{name}") == 1  # fetched once
 
 
+@pytest.mark.anyio
+async def test_only_what_was_asked_for_counts_as_installed(index: str) -> None:
+    async with PackageIndexes(settings_of(index)) as indexes:
+        claimed = [("Beta_Private", "2.0"), ("alpha-private", "1.0"), ("evil", "1"), ("", "x y")]
+        assert indexes.pins(claimed) == ()
+        _, page = await whole(indexes, "/index/0/beta-private/")
+        await whole(indexes, HREF.findall(page.decode())[0])
+        assert indexes.pins(claimed) == ("beta-private==2.0",)
+
+
 STRANGE = (
     "/", "/index/", "/index/0/", "/index/7/six/", "/index/0/../../etc/", "/index/0/a%2f..%2fb/",
     "/index/-1/six/", "/links/0/", "/files/" + "0" * 32 + "/a.whl", "/files/../../etc/passwd",

@@ -9,7 +9,6 @@ import anyio
 from agent.fix.environment.assemble import SETUP_SOURCE, Environment, Say, open_sandbox
 from agent.fix.environment.needs import Need
 from agent.fix.environment.setup import SetupError, set_up
-from sandbox.indexes import PackageIndexes, read_pip_settings
 from sandbox.jobs import Limits
 from sandbox.registry import SandboxOptions
 from sandbox.wheels import WheelError
@@ -49,6 +48,8 @@ async def build(
         RequirementError: what the code itself needs can't be had.
         SandboxError: there is no sandbox to be had.
     """
+    from sandbox.indexes import PackageIndexes, read_pip_settings  # a client of HTTP with it
+
     seconds = max(limits.wall_seconds, _SECONDS)
     wide = limits.model_copy(update={"wall_seconds": seconds, "cpu_seconds": seconds})
     try:

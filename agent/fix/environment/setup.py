@@ -7,16 +7,20 @@ import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 
-from sandbox.base import Indexes, Sandbox
+from sandbox.base import Sandbox
 from sandbox.folders import cache_folder
 from sandbox.jobs import Job, Limits, Report
 from sandbox.outcome import Outcome
 from sandbox.suite import setup_order, unpacked
 from sandbox.wheels import WheelError, normalise
 from verifiers.repository import RepositoryError, Snapshot, SnapshotLimits, read_archive
+
+if TYPE_CHECKING:
+    from sandbox.indexes import PackageIndexes
 
 _SHOWN = 300
 _NO_INDEX = "no package index is within reach at this isolation level"
@@ -49,7 +53,7 @@ async def set_up(
     limits: Limits,
     *,
     packages: str = "",
-    indexes: Indexes | None = None,
+    indexes: PackageIndexes | None = None,
     constraints: str = "",
 ) -> Setup:
     """What a command makes of a repository.
@@ -84,7 +88,7 @@ async def set_up(
     if report.outcome is not Outcome.PASSED:
         without = "" if report.gated or indexes is None else f" ({_NO_INDEX})"
         raise SetupError(f"setup command {command!r}: {_explained(report)}{without}")
-    pins = [f"{name}=={version}" for name, version in report.installed]
+    pins = indexes.pins(report.installed) if indexes is not None else ()
     text = json.dumps({"tree": report.archive, "pins": pins})
     try:
         made = _setup(text, packages)
