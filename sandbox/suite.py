@@ -123,6 +123,7 @@ def setup_order(
     *,
     indexes: Mapping[str, int] | None = None,
     constraints: str = "",
+    environment: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The one test of a job of kind `setup`.
 
@@ -132,6 +133,7 @@ def setup_order(
         indexes: how many there are of each kind to ask, as `PackageIndexes.counts` gives it; a job
             with any is run with the same indexes.
         constraints: lines of a file of constraints for pip.
+        environment: variables of the command, besides the usual ones.
     """
     return {
         "kind": "setup",
@@ -139,6 +141,7 @@ def setup_order(
         "command": command,
         "indexes": dict(indexes or {}),
         "constraints": constraints,
+        "environment": dict(environment or {}),
     }
 
 

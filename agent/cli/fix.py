@@ -41,6 +41,8 @@ from sandbox.errors import RequirementError
 from sandbox.registry import SandboxOptions, choose_name
 from verifiers.repository import SUITE_LIMITS, Snapshot, SuiteOptions, runner_of, take_snapshot
 
+_SETUP_LINES = 20
+"""Of what a setup command that failed has printed, so many are shown."""
 _CODES = {
     FixStatus.FIXED: Exit.VERIFIED,
     FixStatus.NOTHING_FAILING: Exit.VERIFIED,
@@ -187,6 +189,9 @@ def fix(
             known = known_error(error)
             if known is None or not isinstance(known[0], (RequirementError, SetupError)):
                 raise
+            if isinstance(known[0], SetupError):
+                for line in known[0].output.splitlines()[-_SETUP_LINES:]:
+                    show.say(f"| {clean(line)}")
             # it is the repository's fault, and a result like any other
             result = FixReport(
                 status=FixStatus.ENVIRONMENT, reason=str(known[0]), notes=tuple(notes)

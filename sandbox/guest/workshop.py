@@ -98,6 +98,7 @@ class _Run(Supervised):
         limits = replace(rlimits(self._limits, self._base_bytes), descriptors=DESCRIPTORS)
         gate = self._gate
         way = _installing(order["indexes"], gate.port) if gate is not None else {}
+        way |= order["environment"]
         try:
             pid = self._confinement.fork(
                 self._uid,

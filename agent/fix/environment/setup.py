@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from sandbox.indexes import PackageIndexes
 
 _SHOWN = 300
+_ASIDES = ("note: ", "hint: ", "[notice]", "[end of output]")
+_RAISED = re.compile(r"(?:\w+\.)*\w*(?:Error|Exception)\b: ")
+_VERSION = re.compile(r"^Version: (\S+)$", re.M)
 _NO_INDEX = "no package index is within reach at this isolation level"
 _LIMITS = SnapshotLimits()
 _MOST_BYTES = 2 * (_LIMITS.total_mb << 20)
@@ -30,7 +34,15 @@ _MOST_BYTES = 2 * (_LIMITS.total_mb << 20)
 
 
 class SetupError(Exception):
-    """The setup command failed. The message is one line."""
+    """The setup command failed. The message is one line.
+
+    Attributes:
+        output: the end of what it printed.
+    """
+
+    def __init__(self, message: str, output: str = "") -> None:
+        super().__init__(message)
+        self.output = output
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +94,14 @@ async def set_up(
         except RepositoryError:
             pass  # somebody has changed it: made again
     counts = indexes.counts if indexes is not None else {}
-    order = setup_order(archive, command, indexes=counts, constraints=constraints)
+    order = setup_order(
+        archive, command, indexes=counts, constraints=constraints, environment=_versions(snapshot)
+    )
     job = Job(program="", kind="setup", limits=limits, tests=(order,))
     report = await sandbox.run(job)
     if report.outcome is not Outcome.PASSED:
         without = "" if report.gated or indexes is None else f" ({_NO_INDEX})"
-        raise SetupError(f"setup command {command!r}: {_explained(report)}{without}")
+        raise SetupError(f"setup command {command!r}: {_explained(report)}{without}", report.output)
     pins = indexes.pins(report.installed) if indexes is not None else ()
     text = json.dumps({"tree": report.archive, "pins": pins})
     try:
@@ -114,9 +128,18 @@ def _setup(text: str, packages: str) -> Setup:
 
 
 def _explained(report: Report) -> str:
+    """The reason, and the line of the output that tells most: the last exception's, if any."""
     lines = [line.strip() for line in report.output.splitlines() if line.strip()]
-    said = f": {lines[-1][:_SHOWN]}" if lines else ""
+    lines = [line for line in lines if not line.startswith(_ASIDES)]
+    raised = [line for line in lines if _RAISED.match(line)]
+    said = f": {(raised or lines)[-1][:_SHOWN]}" if lines else ""
     return f"{report.detail}{said}"
+
+
+def _versions(snapshot: Snapshot) -> dict[str, str]:
+    """What tells a build the project's version where it looks for neither tags nor `PKG-INFO`."""
+    found = _VERSION.search(snapshot.text("PKG-INFO") or "")
+    return {"PDM_BUILD_SCM_VERSION": found[1]} if found else {}
 
 
 def _place(archive: bytes, command: str, identity: str, constraints: str) -> Path:

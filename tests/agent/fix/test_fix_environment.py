@@ -121,6 +121,7 @@ def test_a_tree_that_is_made_by_a_command_once(
     broken = fix(folder, "--setup-cmd", "python make.py said; exit 7")
     assert broken.code == 3
     assert "ended with status 7: said" in broken.found["reason"]
+    assert "| said\n" in broken.said
 
 
 FAILING = {
@@ -132,6 +133,8 @@ FAILING = {
     "cat /etc/shadow": "status 1",
     "sleep 60": "more than 2 s of wall time",
     "yes": "bytes of output",
+    "echo v$PDM_BUILD_SCM_VERSION; exit 3": "status 3: v1.2",
+    "python -c 'raise ValueError(5)'; echo 'note: see above'; exit 1": "status 1: ValueError: 5",
 }
 
 
@@ -141,7 +144,9 @@ async def test_a_setup_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.M
     limits = SUITE_LIMITS.model_copy(update={"wall_seconds": 20.0, "output_bytes": 1 << 20})
     options = SandboxOptions(limits=limits, slots=1, allow_reduced=True)
     sandbox, _ = await choose_sandbox("local", options)
-    snapshot = Snapshot(files={"a.py": File(content=b"x = 1\n")})
+    snapshot = Snapshot(
+        files={"a.py": File(content=b"x = 1\n"), "PKG-INFO": File(content=b"Version: 1.2\n")}
+    )
     async with sandbox:
         for command, said in FAILING.items():
             seconds = 2.0 if command.startswith("sleep") else 20.0
