@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import subprocess
 from pathlib import Path
 
@@ -193,7 +194,7 @@ def test_a_setup_installs_from_a_private_index(
             connect().close()
         except SandboxUnavailableError as error:
             unavailable(str(error))
-    folder = write(PRIVATE)
+    folder = write({**PRIVATE, "new.txt": secrets.token_hex()})  # a tree that no cache has
     links = tmp_path_factory.mktemp("links")
     (links / "made_by-1.0-py3-none-any.whl").write_bytes(wheel("made_by"))
     with private_index() as host:
