@@ -243,13 +243,11 @@ class PackageIndexes:
                 file, kind = self._had.get(path) or await self._fetch(path)
             total, piece = await anyio.to_thread.run_sync(_read_piece, file, at)
             status = HTTPStatus.OK
-        except _Refused as refused:
-            status, kind = refused.status, "text/plain"
-            whole = f"{refused}\n".encode()
-            total, piece = len(whole), whole[at:]
-        except (OSError, ValueError) as error:  # a full disk; an address that is none
-            status, kind = HTTPStatus.BAD_GATEWAY, "text/plain"
-            whole = f"the index can't be asked ({type(error).__name__})\n".encode()
+        except (_Refused, OSError, ValueError) as error:  # or a full disk; an address that is none
+            status, reason = HTTPStatus.BAD_GATEWAY, f"can't be asked ({type(error).__name__})"
+            if isinstance(error, _Refused):
+                status, reason = error.status, str(error)
+            kind, whole = "text/plain", f"{reason}\n".encode()
             total, piece = len(whole), whole[at:]
         body = base64.b64encode(piece).decode()
         return {"status": int(status), "type": kind, "total": total, "body": body}

@@ -10,10 +10,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from .guest.workshop import PACKAGES as BUILT_PACKAGES
+from .folders import PACKAGES
 
-__all__ = ["BUILT_PACKAGES", "Status", "SuiteReport", "SuiteTest", "files_order", "order",
-           "packed", "setup_order", "unpacked"]  # fmt: skip
+BUILT_PACKAGES = f".regreen/{PACKAGES}"
+"""Folder of a tree with what a setup command built from an index's source archives."""
 
 
 class _Frozen(BaseModel):
@@ -142,6 +142,7 @@ def setup_order(
         "indexes": dict(indexes or {}),
         "constraints": constraints,
         "environment": dict(environment or {}),
+        "built": BUILT_PACKAGES,
     }
 
 

@@ -102,7 +102,11 @@ class _Server(http.server.ThreadingHTTPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         """Takes no more at once than this side has threads to spare; the others wait."""
         self._places.acquire()
-        super().process_request(request, client_address)
+        try:
+            super().process_request(request, client_address)
+        except BaseException:  # there is no thread to be had
+            self._places.release()
+            raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Gives the place back."""
@@ -126,12 +130,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self._answer(with_body=False)
 
-    def _send(self, body: bytes) -> None:
-        self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Connection", "close")
+    def _begin(self, status: int, kind: str, total: int) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(total))
+        self.send_header("Connection", "close")  # one that is kept would keep a place
         self.end_headers()
-        self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (its name elsewhere)
         """Says nothing."""
@@ -139,7 +143,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _answer(self, *, with_body: bool) -> None:
         path = self.path.partition("?")[0]
         if path == WHEELS:
-            self._send(json.dumps(sorted(self.gate.wheels)).encode())
+            listed = json.dumps(sorted(self.gate.wheels)).encode()
+            self._begin(HTTPStatus.OK, "application/json", len(listed))
+            self.wfile.write(listed)
             return
         if not path.startswith("/") or len(path) > _PATH_LIMIT:
             self.send_error(HTTPStatus.BAD_REQUEST)
@@ -147,11 +153,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         answer = self.gate.ask(path, 0)
         body = base64.b64decode(answer["body"])
         total = int(answer["total"])
-        self.send_response(int(answer["status"]))
-        self.send_header("Content-Type", str(answer["type"]))
-        self.send_header("Content-Length", str(total))
-        self.send_header("Connection", "close")  # one that is kept would keep a place
-        self.end_headers()
+        self._begin(int(answer["status"]), str(answer["type"]), total)
         if not with_body:
             return
         sent = 0

@@ -36,9 +36,7 @@ _PACKED_LIMIT = 20 << 20
 """Bytes of the packed tree: as text it has to fit into one report of a judge."""
 _LENGTH = struct.Struct(">I")
 _NO_SHELL = 127
-PACKAGES = ".regreen/site-packages"
-"""Folder of the tree with what the command built from an index's source archives."""
-GATE = "REGREEN_INDEX_GATE"
+_GATE = "REGREEN_INDEX_GATE"
 _PROGRAMS = "/opt/regreen/bin"
 """Where an image has `pip`: nothing in the scratch space of a container can be executed."""
 
@@ -63,9 +61,9 @@ def serve(
         end = _Run(job["limits"], confinement, uid, base_bytes, gate).run(order)
     except Exception as error:
         end = {"fault": f"the supervisor failed: {type(error).__name__}: {error}"}
-    if gate is not None:
-        gate.close()
     confinement.clean(uid)
+    if gate is not None:
+        gate.close()  # only now: who still asks would have to be waited for
     with contextlib.suppress(OSError):
         sock.sendall(wire.dump({"ended": end}))
 
@@ -105,9 +103,7 @@ class _Run(Supervised):
                 limits.amounts(),
                 [tree_write],
                 (-1, out_write, out_write),
-                lambda _text, kept: _work(
-                    folder, order["command"], site, kept[0], way, order["constraints"]
-                ),
+                lambda _text, kept: _work(folder, order, site, kept[0], way),
                 furnishing=Furnishing(
                     fill=lambda where, uid: self._fill(where, uid, archive),
                     read=(*site, _PROGRAMS, *_system_facts()),
@@ -180,7 +176,7 @@ def _installing(indexes: dict[str, int], port: int) -> dict[str, str]:
     links = [f"{at}/links/{number}/" for number in range(indexes["links"])]
     found = {"PIP_FIND_LINKS": " ".join(links), "PIP_EXTRA_INDEX_URL": " ".join(addresses[1:]),
              "UV_FIND_LINKS": ",".join(links), "UV_EXTRA_INDEX_URL": " ".join(addresses[1:]),
-             GATE: at}  # fmt: skip
+             _GATE: at}  # fmt: skip
     if addresses:
         found |= {"PIP_INDEX_URL": addresses[0], "UV_INDEX_URL": addresses[0]}
     else:
@@ -195,14 +191,14 @@ def _system_facts() -> list[str]:
 
 
 def _work(
-    folder: str, command: str, site: list[str], out: int, way: dict[str, str], constraints: str
+    folder: str, order: dict[str, Any], site: list[str], out: int, way: dict[str, str]
 ) -> None:
     """Runs the command and packs the tree, locked down."""
     tree, tmp = f"{folder}/{TREE}", f"{folder}/{TMP}"
     venv = f"{tmp}/venv"
     _make_venv(venv)
     with open(f"{tmp}/constraints.txt", "w") as file:
-        file.write(constraints)
+        file.write(order["constraints"])
     environment = {
         "PATH": f"{venv}/bin:{_PROGRAMS}:/usr/local/bin:/usr/bin:/bin",
         "VIRTUAL_ENV": venv,
@@ -228,11 +224,12 @@ def _work(
     if pid == 0:
         with contextlib.suppress(BaseException):
             os.chdir(tree)
-            os.execve("/bin/sh", ["/bin/sh", "-c", command], environment)
+            os.execve("/bin/sh", ["/bin/sh", "-c", order["command"]], environment)
         os._exit(_NO_SHELL)
     _, status = os.waitpid(pid, 0)
     code = os.waitstatus_to_exitcode(status)
-    installed = _take_installed(venv, tree, way.get(GATE, "")) if code == 0 else []
+    built = f"{tree}/{order['built']}"
+    installed = _take_installed(venv, tree, built, way.get(_GATE, "")) if code == 0 else []
     head = json.dumps({"code": code, "installed": installed}).encode()
     wire.write_all(out, _LENGTH.pack(len(head)) + head + (_pack(tree) if code == 0 else b""))
 
@@ -257,8 +254,8 @@ def _packages(venv: str) -> str:
     return f"{venv}/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
 
 
-def _take_installed(venv: str, tree: str, gate: str) -> list[list[str]]:
-    """Copies into the tree what was built and installed, and names what came as a wheel.
+def _take_installed(venv: str, tree: str, built: str, gate: str) -> list[list[str]]:
+    """Copies into a folder what was built and installed, and names what came as a wheel.
 
     The tree's own project is neither: it is tested where it lies.
     """
@@ -277,7 +274,7 @@ def _take_installed(venv: str, tree: str, gate: str) -> list[list[str]]:
             continue
         for file in found.files or ():
             if ".." not in file.parts and not file.is_absolute() and os.path.isfile(file.locate()):
-                target = os.path.join(tree, PACKAGES, file)
+                target = os.path.join(built, file)
                 os.makedirs(os.path.dirname(target), exist_ok=True)
                 shutil.copyfile(file.locate(), target)
     return sorted(installed)

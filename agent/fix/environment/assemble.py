@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from agent.fix.environment.layout import import_roots
 from agent.fix.environment.needs import GIVEN, Need, read_needs
 from agent.fix.environment.setup import Setup
-from agent.fix.environment.sheet import canonical, parse
+from agent.fix.environment.sheet import parse
 from agent.fix.environment.tables import build_requirements
 from agent.fix.environment.test_command import TestCommand
 from agent.fix.environment.versions import with_versions
@@ -21,6 +21,7 @@ from sandbox.base import Sandbox
 from sandbox.errors import RequirementError
 from sandbox.registry import SandboxOptions, choose_sandbox
 from sandbox.suite import BUILT_PACKAGES
+from sandbox.wheels import canonical
 from verifiers.repository import RepositoryError, Snapshot, SuiteOptions
 from verifiers.repository.settings import read_settings
 
@@ -78,13 +79,12 @@ class Environment(BaseModel):
         roots = self.roots
         if any(path.startswith(f"{BUILT_PACKAGES}/") for path in other):
             roots = (*(roots or _default_roots(self.snapshot)), BUILT_PACKAGES)
-        pins = [Requirement(pin) for pin in setup.pins]
-        versions = {canonical(pin.name): str(pin.specifier).removeprefix("==") for pin in pins}
+        versions = dict(pin.partition("==")[::2] for pin in setup.pins)
         needs = [need for need in self.needs if _allows(need, versions.get(need.name))]
         needs += [
-            Need(requirement=str(pin), name=canonical(pin.name), source=SETUP_SOURCE)
-            for pin in pins
-            if canonical(pin.name) not in GIVEN
+            Need(requirement=f"{name}=={version}", name=name, source=SETUP_SOURCE)
+            for name, version in versions.items()
+            if name not in GIVEN
         ]
         return self.model_copy(
             update={

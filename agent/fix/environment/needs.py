@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict
 
 from agent.fix.environment.sections import read_files, read_setup_cfg, read_tox
 from agent.fix.environment.setup_script import read_setup_script
-from agent.fix.environment.sheet import Line, Sheet, canonical, own_extras, parse, plain
+from agent.fix.environment.sheet import Line, Sheet, own_extras, parse, plain
 from agent.fix.environment.tables import read_pipfile, read_pyproject
+from sandbox.wheels import canonical
 from verifiers.repository import Snapshot
 from verifiers.syntax import python_module
 

@@ -6,7 +6,8 @@ import configparser
 import posixpath
 import re
 
-from agent.fix.environment.sheet import Sheet, canonical, own_extras, plain
+from agent.fix.environment.sheet import Sheet, own_extras, plain
+from sandbox.wheels import canonical
 from verifiers.repository import RepositoryError, Snapshot
 
 _FILES = (

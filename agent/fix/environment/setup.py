@@ -51,7 +51,7 @@ class Setup:
 
     Attributes:
         tree: the repository's, as it is now.
-        pins: what it installed from wheels of an index, as requirements.
+        pins: what it installed from wheels of an index, as `name==version`, the name canonical.
     """
 
     tree: Snapshot

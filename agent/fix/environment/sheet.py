@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from sandbox.wheels import canonical
+
 TEST_EXTRAS = ("test", "tests", "testing", "dev", "develop", "development", "unittest")
 """Names under which projects list what their tests need."""
 _COMMENT = re.compile(r"(^|\s)#.*$")
@@ -58,11 +60,6 @@ class Sheet:
         found += [Line(text, f"{source} {name}", optional=True) for text in texts]
         if plain in TEST_EXTRAS and plain not in self.wanted:
             self.wanted.append(plain)
-
-
-def canonical(name: str) -> str:
-    """A distribution's name as indexes compare it (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def own_extras(text: str) -> list[str] | None:

@@ -64,9 +64,11 @@ class JavaScriptGrammar:
         if root is None:
             return set()
         names = {one.name for one in self.outline(text)} | set(_bound(root))
-        given = [one for top in root.children for one in top.children if _is_assigned(one)]
         return names | {
-            text_of(one.child_by_field_name("left")).rpartition(".")[2] for one in given
+            text_of(one.child_by_field_name("left")).rpartition(".")[2]
+            for top in root.children
+            for one in top.children
+            if one.type == "assignment_expression"
         }
 
     def defines(self, lines: Sequence[str]) -> bool:
@@ -247,10 +249,6 @@ def _bound(root: Node) -> Iterator[str]:
                 kinds = ("identifier", "shorthand_property_identifier_pattern")
                 if one.type in kinds and not _is_renamed(one):
                     yield text_of(one)
-
-
-def _is_assigned(node: Node) -> bool:
-    return node.type == "assignment_expression"
 
 
 def _is_renamed(node: Node) -> bool:
