@@ -232,7 +232,7 @@ LIMITS: dict[str, tuple[str, dict[str, Any]]] = {
     "CPU": (
         "import time\nwhile time.process_time() < 2.2: pass", {"cpu_seconds": 1},
     ),
-    "AS": ("kept = bytearray(1 << 30)", {"memory_mb": 64}),
+    "AS": ("kept = bytearray(1 << 28)", {"memory_mb": 64}),
     "NPROC": (
         "import threading, time\n"
         "for _ in range(20): threading.Thread(target=time.sleep, args=(9,), daemon=True).start()",
