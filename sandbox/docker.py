@@ -42,7 +42,7 @@ from .servers import (
     guest_environment,
 )
 from .watcher import LABEL as LABEL
-from .watcher import Watcher, labels
+from .watcher import Watcher, has_ended, labels
 
 if TYPE_CHECKING:
     import docker
@@ -61,6 +61,7 @@ _CONTAINERD = "io.containerd."
 _STDERR = 2
 _HEADER = 8
 _READERS_SECONDS = 5.0
+_IDLE = frozenset({"created", "exited", "dead"})
 _STALE_SECONDS = 120.0
 """Between creation and start of a container, or end and removal, there are never so many."""
 
@@ -191,16 +192,20 @@ class DockerSandbox:
         return report
 
     def _sweep(self) -> None:
-        """Removes containers that never ran or no longer do, and that nobody has removed.
+        """Removes containers whose controller has ended, and old ones that do not run.
 
-        They are of a controller that was killed together with its watcher.
+        The controller was killed together with its watcher, or ended while the engine was away.
         """
         assert self._client is not None
-        filters = {"label": LABEL, "status": ["created", "exited", "dead"]}
-        with contextlib.suppress(Exception):  # others may sweep at the same time
-            for found in self._client.api.containers(all=True, filters=filters):
-                if time.time() - found["Created"] > _STALE_SECONDS:
-                    self._client.api.remove_container(found["Id"], v=True, force=True)
+        found: list[dict[str, Any]] = []
+        with contextlib.suppress(Exception):
+            found = self._client.api.containers(all=True, filters={"label": LABEL})
+        for container in found:
+            idle = container["State"] in _IDLE
+            old = time.time() - container["Created"] > _STALE_SECONDS
+            if has_ended(container["Labels"]) or (idle and old):
+                with contextlib.suppress(Exception):  # others may sweep at the same time
+                    self._client.api.remove_container(container["Id"], v=True, force=True)
 
     def _find_runtime(self) -> None:
         assert self._client is not None

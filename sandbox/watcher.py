@@ -21,7 +21,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 LABEL = "org.regreen.sandbox"
@@ -29,6 +29,9 @@ LABEL = "org.regreen.sandbox"
 
 OWNER = "org.regreen.owner"
 """Beside it; its value is the controller's alone, also where process ids are not."""
+
+PROCESS = "org.regreen.process"
+"""Beside them; its value tells, on the same machine, whether the controller still lives."""
 
 _FAREWELL = b"."
 _BEGIN, _END = b"+", b"-"
@@ -45,7 +48,46 @@ _TEXT = (
 
 def labels() -> dict[str, str]:
     """What marks a container as this process's."""
-    return {LABEL: str(os.getpid()), OWNER: _owner(os.getpid())}
+    process = os.getpid()
+    return {LABEL: str(process), OWNER: _owner(process), PROCESS: _identity(process)}
+
+
+def has_ended(marks: Mapping[str, str]) -> bool:
+    """Whether the controller that marked a container has ended.
+
+    False too where that can't be known: it is on another machine, or in another namespace of
+    process ids.
+    """
+    mark = marks.get(PROCESS, "")
+    place, _, process = mark.rpartition(":")
+    if not place or place != _place():
+        return False
+    number = int(process.partition("@")[0])
+    if now := _identity(number):
+        return now != mark
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass  # another user's, in a proc that hides those
+    return False
+
+
+def _identity(process: int) -> str:
+    """One that no later process with the same id has; "" where there is no proc."""
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        return f"{_place()}:{process}@{fields[19]}"  # proc(5): the time that it started at
+    return ""
+
+
+def _place() -> str:
+    """This machine since it was booted, and this namespace of process ids; "" without proc."""
+    with contextlib.suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}/{Path('/proc/self/ns/pid').stat().st_ino}"
+    return ""
 
 
 @functools.cache

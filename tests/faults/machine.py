@@ -82,7 +82,7 @@ class Machine:
         began = time.monotonic()
         while (left := self.left(controller, started)) and time.monotonic() - began < SECONDS:
             time.sleep(0.1)
-        assert left == [], note
+        assert left == [], f"{note}: {left}"
         return time.monotonic() - began
 
     def no_new_volumes(self) -> None:

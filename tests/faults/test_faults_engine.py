@@ -206,5 +206,12 @@ def test_an_engine_that_stays_away_ends_the_run_which_then_goes_on(
     faulty.is_right(run)
     assert len(kept) >= 4
     with contextlib.closing(docker.DockerClient(engine.host)) as client:
-        wait_until(lambda: client.containers.list(all=True, filters={"label": LABEL}) == [])
+
+        def left() -> list[tuple[str, str]]:
+            found = client.containers.list(all=True, ignore_removed=True, filters={"label": LABEL})
+            return [(one.status, str(one.attrs["State"])) for one in found]
+
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda: not left())
+        assert left() == []
         assert list(scratch.iterdir()) == []

@@ -21,6 +21,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 
 import sandbox.docker
+from sandbox import watcher
 from sandbox.watcher import LABEL, OWNER
 from tests.agent.cli.conftest import Command
 from tests.faults.conftest import Suite
@@ -168,6 +169,56 @@ def test_killed_together_with_its_watcher(
         assert mine(client, 0) == []
     with pytest.raises(docker.errors.NotFound):
         made.reload()
+
+
+_MAKES_ONE = """
+import sys, docker
+from sandbox.watcher import labels
+made = docker.from_env().containers.create(sys.argv[1], ["sleep", "600"], labels=labels())
+if sys.argv[2] == "running":
+    made.start()
+print(made.id, flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("state", ["created", "running"])
+def test_what_a_controller_left_goes_with_the_next_sandbox_and_what_it_still_has_stays(
+    state: str, client: docker.DockerClient, open_sandbox: Callable[..., Any]
+) -> None:
+    """It ended while the engine was away, say: nobody waits until its containers are old."""
+    image = os.environ.get("REGREEN_BASE_IMAGE", "regreen-base:latest")
+
+    def left() -> bool:
+        with start_blocking_portal() as portal, open_sandbox("docker", portal):
+            pass
+        return bool(client.containers.list(all=True, filters={"id": made}))
+
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", _MAKES_ONE, image, state],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        text=True,
+    ) as controller:
+        assert controller.stdout is not None
+        made = controller.stdout.readline().strip()
+        try:
+            assert left()
+        finally:
+            controller.kill()
+    assert not left()
+
+
+def test_a_mark_that_says_nothing_of_this_machine_is_nobodys_end() -> None:
+    own = watcher.labels()
+    assert not watcher.has_ended(own)
+    assert not watcher.has_ended({})
+    assert not watcher.has_ended({watcher.PROCESS: ""})
+    place, _, process = own[watcher.PROCESS].rpartition(":")
+    assert not watcher.has_ended({watcher.PROCESS: f"elsewhere:{process}"})
+    assert watcher.has_ended({watcher.PROCESS: f"{place}:{process}0"}), "its id was given again"
 
 
 @pytest.mark.docker
