@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from tasks import example_styles as styles
 from tasks.example_labels import labelled
+from tasks.example_slips import renamed, unquoted
 from tasks.literals import kind_of, skip_brackets
 from tasks.model import AssertTests
 
@@ -30,10 +31,19 @@ _HEADING = re.compile(
 
 @dataclass(frozen=True)
 class _Described:
-    """The text that may hold examples, in its readings, and the parameters' names."""
+    """The text that may hold examples, in its readings, and the names around it.
+
+    Attributes:
+        texts: each reading.
+        parameters: of the entry point.
+        known: what the prompt defines or imports; `None` where that is open.
+        takes_words: whether each parameter may be a string.
+    """
 
     texts: tuple[str, ...]
     parameters: tuple[str, ...]
+    known: frozenset[str] | None = None
+    takes_words: bool = False
 
 
 def docstring_examples(prompt: str, entry_point: str) -> AssertTests | None:
@@ -67,6 +77,10 @@ def extract_asserts(prompt: str, entry_point: str) -> Iterator[str]:
             example
             for text in described.texts
             for example in _in_text(text[:_LONGEST_TEXT], entry_point, described.parameters)
+        ] or [
+            example
+            for text in described.texts[:1]
+            for example in _with_slips(text[:_LONGEST_TEXT], entry_point, described)
         ]
         yield from _asserts(examples)
 
@@ -77,6 +91,15 @@ def _in_text(text: str, entry_point: str, parameters: Sequence[str]) -> list[sty
     described = labelled(rest, entry_point, parameters)
     found = sorted([*sessions, *inline, *described], key=lambda example: example.position)
     return _without_recurrence(found, text, entry_point)
+
+
+def _with_slips(text: str, entry_point: str, described: _Described) -> list[styles.Example]:
+    found: list[styles.Example] = []
+    if described.takes_words:
+        found = unquoted(text, entry_point, described.parameters)
+    if not found and described.known is not None:
+        found = renamed(text, entry_point, described.parameters, described.known)
+    return found
 
 
 def _without_recurrence(
@@ -137,7 +160,12 @@ def _describe(prompt: str, entry_point: str) -> _Described:
             text = statement.value.value
             if isinstance(text, str):
                 source = ast.get_source_segment(prompt, statement.value) or ""
-                return _Described(_readings(text, source), _parameters(function))
+                return _Described(
+                    _readings(text, source),
+                    _parameters(function),
+                    known=_names(tree),
+                    takes_words=_takes_words(function),
+                )
     return _Described((), _parameters(function))
 
 
@@ -175,3 +203,24 @@ def _parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[str, 
     if arguments.vararg or arguments.kwarg or arguments.kwonlyargs:
         return ()
     return tuple(argument.arg for argument in [*arguments.posonlyargs, *arguments.args])
+
+
+def _names(tree: ast.Module) -> frozenset[str]:
+    """What a prompt defines or imports."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                found.add(node.name)
+            case ast.Import() | ast.ImportFrom():
+                found.update(alias.asname or alias.name for alias in node.names)
+            case ast.Name(ctx=ast.Store()):
+                found.add(node.id)
+    return frozenset(found)
+
+
+def _takes_words(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether each parameter is annotated as a string, or not at all."""
+    arguments = [*function.args.posonlyargs, *function.args.args]
+    notes = [one.annotation for one in arguments if one.annotation is not None]
+    return all(isinstance(note, ast.Name) and note.id == "str" for note in notes)

@@ -19,14 +19,18 @@ _OUTPUT = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _FOR = re.compile(r"\b(?:for|if|given|when|with)[ \t]+(?=[A-Za-z_]\w*[ \t]*=)", re.IGNORECASE)
+_GIVEN = re.compile(r"\bgiven[ \t]+(?!that\b)", re.IGNORECASE)
+_QUOTED = re.compile(r"(?<![\w'\"])(?=[\[{(]|['\"]\S)")
+"""Where a value may begin in prose: a bracket, or a quote that is no apostrophe."""
+_SENTENCE = 400
 _RESULT = re.compile(
     r"\b(?:(?:output|result|answer|function|it|value)[ \t]+)?"
-    r"(?:should|must|will|would|shall)[ \t]+(?:be|return|equal|give)\b[ \t]*:?[ \t]*",
+    r"(?:should|must|will|would|shall)\s+(?:be|return|equal|give)\b[ \t]*:?[ \t]*",
     re.IGNORECASE,
 )
-_NAME = re.compile(r"([A-Za-z_]\w*)[ \t]*[=:][ \t]*(?!=)")
+_NAME = re.compile(r"(?!returns?\b)([A-Za-z_]\w*)[ \t]*[=:][ \t]*(?!=)")
 _BETWEEN = re.compile(r"(?:[\s,;]|and\b)*")
-_ASSIGNED = re.compile(r"^[ \t]*(?=[A-Za-z_]\w*[ \t]*=[ \t]*[^=])", re.MULTILINE)
+_ASSIGNED = re.compile(r"^[ \t]*(?!returns?\b)(?=[A-Za-z_]\w*[ \t]*=[ \t]*[^=])", re.MULTILINE)
 _RETURNED = re.compile(r"^[ \t]*returns?\b[ \t]*[=:]?[ \t]*", re.MULTILINE)
 
 
@@ -40,7 +44,8 @@ def labelled(text: str, entry_point: str, parameters: Sequence[str]) -> Iterator
     """
     if not parameters:
         return
-    for position, values, expected in [*_input_output(text), *_for_given(text), *_assigned(text)]:
+    described = [*_input_output(text), *_for_given(text), *_assigned(text), *_told(text)]
+    for position, values, expected in described:
         arguments = _bind(values, parameters)
         if arguments is not None:
             call = ast.Call(ast.Name(entry_point, ast.Load()), arguments, [])
@@ -72,6 +77,32 @@ def _for_given(text: str) -> Iterator[tuple[int, _Values, ast.expr]]:
             expected = take_result(text, results[-1].end())
             if expected is not None:
                 yield match.start(), values, expected
+
+
+def _told(text: str) -> Iterator[tuple[int, _Values, ast.expr]]:
+    """`If you are given "a" and the list [1, 2], you should return 3`: values amid prose."""
+    for match in _GIVEN.finditer(text):
+        paragraph = text.find("\n\n", match.end())
+        end = min(match.end() + _SENTENCE, paragraph if paragraph >= 0 else len(text))
+        result = _RESULT.search(text, match.end(), end)
+        if result is None:
+            continue
+        values = _values_amid(text[: result.start()], match.end())
+        expected = take_result(text, result.end())
+        if values and expected is not None:
+            yield match.start(), values, expected
+
+
+def _values_amid(text: str, start: int) -> _Values:
+    """The strings and collections that stand in prose, in their order, without names."""
+    values: _Values = []
+    position = start
+    while place := _QUOTED.search(text, position):
+        found = take_value(text, place.start())
+        position = found.end if found else place.start() + 1
+        if found is not None:
+            values.append(("", found.node))
+    return values
 
 
 def _assigned(text: str) -> Iterator[tuple[int, _Values, ast.expr]]:

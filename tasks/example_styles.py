@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tasks.literals import (
@@ -159,8 +159,16 @@ def _session_example(
     return None
 
 
-def inline(text: str, entry_point: str) -> Iterator[Example]:
-    """Examples within a line: `f(1) == 2`, `f(1) -> 2`, `f(1) should return 2`, `f(1) # 2`."""
+def inline(
+    text: str, entry_point: str, is_example: Callable[[ast.expr, str], bool] = is_call
+) -> Iterator[Example]:
+    """Examples within a line: `f(1) == 2`, `f(1) -> 2`, `f(1) should return 2`, `f(1) # 2`.
+
+    Args:
+        text: to look in.
+        entry_point: what is called.
+        is_example: whether an expression is such a call.
+    """
     for start, end in call_places(text, [entry_point, *sorted(BUILDERS)]):
         call_source = text[start:end]
         if entry_point not in call_source or not _stands_alone(text, start):
@@ -171,7 +179,7 @@ def inline(text: str, entry_point: str) -> Iterator[Example]:
         if separator is None:
             continue
         call = parse_expression(call_source)
-        if call is None or not is_call(call, entry_point):
+        if call is None or not is_example(call, entry_point):
             continue
         expected = take_result(text, separator.end())
         if expected is not None:
@@ -222,4 +230,5 @@ def _ends(text: str, found: Found) -> bool:
     word = re.match(r"[A-Za-z]+\b", stripped)
     if word is None or rest == stripped or word.group().lower() not in _WORDS_AFTER:
         return False
-    return take_value(stripped[word.end() :].lstrip(), 0) is None
+    reason = word.group().lower() in {"because", "since"}
+    return reason or take_value(stripped[word.end() :].lstrip(), 0) is None

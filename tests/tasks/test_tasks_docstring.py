@@ -61,6 +61,11 @@ def found(text: str, *, entry: str = "f", signature: str = "x") -> list[str]:
         ("Input: [1, 2]\nOutput: 2\nExplanation: so", "assert f([1, 2]) == 2"),
         ("For x = 1, the sum is 2 the output should be '2'.", "assert f(1) == '2'"),
         ("x = [3]\n   -> think -> [4]\nreturn [4]", "assert f([3]) == [4]"),
+        ("x = [3]\nreturn = [4]", "assert f([3]) == [4]"),
+        ("If you are given the list [1, 2], you\nshould return 3.", "assert f([1, 2]) == 3"),
+        ("Given 'a' it should return 'b' because 'a' is 'a'", "assert f('a') == 'b'"),
+        ("Examples:\ng(1) == 2", "assert f(1) == 2"),
+        ("Example:\n>>> round(g(1), 2)\n0.5", "assert round(f(1), 2) == 0.5"),
     ],
 )
 def test_style_is_understood(text: str, expected: str) -> None:
@@ -101,10 +106,40 @@ def test_style_is_understood(text: str, expected: str) -> None:
         "f(1) -> 2\nf(1) -> 3",
         "Input: x = 1, y = 2\nOutput: 3",
         "Input: 1, 2\nOutput: 3",
+        "Given that 'a' is a letter, it should return 'b'",
+        "Given two lists [1] and [2], it should return [1, 2]",
+        "Given a dog's list and a cat's, it should return 3",
+        "Examples:\ng(1, 2) == 3",
+        "Examples:\ng(k=1) == 3",
+        "g(1) == 2\nExamples:\ng(2) == 3",
+        "Examples:\ng(1) == 2\nh(1) == 3",
+        "Examples:\nlen('a') == 1",
+        "f(abc) == True\nf(abd) == True",
+        "f(a) == True\nf(b) == False",
+        "f(x) == True\nf(abc) == False",
+        "f(len) == True\nf(abc) == False",
+        "f(abc, d) == True\nf(abd, e) == False",
     ],
 )
 def test_doubt_leaves_an_example_out(text: str) -> None:
     assert found(text) == []
+
+
+def test_words_without_their_quotes_are_strings_where_no_other_example_is() -> None:
+    text = "f(abc) => True\nf(a) => False"
+    assert found(text) == ["assert f('abc') == True", "assert f('a') == False"]
+    assert found(text, signature="x: str") == found(text)
+    assert found(text, signature="x: int") == []
+    assert found(f"{text}\nf('b') => True") == ["assert f('b') == True"]
+
+
+def test_a_name_that_the_prompt_defines_is_another_functions() -> None:
+    stub = 'def f(x):\n    """\n    Example:\n    g(1) == 2\n    """\n'
+    assert list(extract_asserts(stub, "f")) == ["assert f(1) == 2"]
+    for other in ("def g(x):\n    return x\n", "from m import g\n", "import g\n", "g = 1\n"):
+        assert list(extract_asserts(other + stub, "f")) == []
+    own = stub.replace("g(1) == 2", "g(1) == 2\n    f(3) == 4")
+    assert list(extract_asserts(own, "f")) == ["assert f(3) == 4"], "it has examples of its own"
 
 
 def test_silent_doctest_means_none_where_others_print() -> None:
@@ -242,7 +277,11 @@ def test_what_is_written_is_what_is_read(
 
 
 @pytest.mark.parametrize(
-    "piece", ["f(", "f(1) == 2, ", "x = 1\n", "Input: 1 ", ">>> f(1\n", "For x = "]
+    "piece",
+    [
+        *("f(", "f(1) == 2, ", "x = 1\n", "Input: 1 ", ">>> f(1\n", "For x = "),
+        *("given 'a ", "given [1] should be ", "Example: g(1) ", "f(a) == 1\n", "example g("),
+    ],
 )
 def test_hostile_text_costs_little_time(piece: str) -> None:
     text = piece * (200_000 // len(piece))
