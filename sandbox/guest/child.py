@@ -23,6 +23,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from . import borrowed, buffers, describe, wire
+from .endless import Watch
 from .operations import OPERATIONS
 
 _TEXT_LIMIT = 2000
@@ -67,6 +68,7 @@ class Session:
         self._borrowed: dict[int, Any] = {}
         self._numbers: dict[int, int] = {}
         self._runner: Any = None
+        self._watch: Watch | None = None
 
     def run(self, program: str, module_name: str, filename: str) -> None:
         """Executes the program as a module and reports that it is ready, or how it failed."""
@@ -75,6 +77,8 @@ class Session:
         sys.modules[module_name] = module
         self._module = module
         linecache.cache[filename] = (len(program), None, program.splitlines(True), filename)
+        self._watch = Watch(program, filename)
+        self._watch.arm()
         try:
             exec(compile(program, filename, "exec", dont_inherit=True), module.__dict__)
         except BaseException as error:
@@ -88,6 +92,8 @@ class Session:
             message = self._reader.receive()
             if message is None:
                 return
+            if self._watch is not None:
+                self._watch.arm()
             self._answer(message)
 
     def _answer(self, message: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import child, wire
 from .confine import Confinement
+from .endless import ENDED_BY
 from .limits import address_space, oom_kills, ran_out_of_cpu, rlimits, whole_seconds
 from .loop import Loop
 from .slot import Ending, Slot, plain_socket, told
@@ -257,6 +258,8 @@ class Zygote:
             run.breach["memory"] = "the kernel ran out of the container's memory"
         elif not stopped and ran_out_of_cpu(signalled, ending.cpu, limit):
             run.breach["timeout"] = f"more than {limit} s of cpu time"
+        elif not stopped and signalled == ENDED_BY:
+            run.breach["timeout"] = "a loop came back to a state that it had before: it never ends"
         self.loop.send_link(
             {
                 "ended": run.number,
