@@ -22,8 +22,7 @@ import types
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
-from . import borrowed, buffers, describe, wire
-from .endless import Watch
+from . import borrowed, buffers, describe, endless, wire
 from .operations import OPERATIONS
 
 _TEXT_LIMIT = 2000
@@ -68,7 +67,7 @@ class Session:
         self._borrowed: dict[int, Any] = {}
         self._numbers: dict[int, int] = {}
         self._runner: Any = None
-        self._watch: Watch | None = None
+        self._watch: endless.Watch | None = None
 
     def run(self, program: str, module_name: str, filename: str) -> None:
         """Executes the program as a module and reports that it is ready, or how it failed."""
@@ -77,7 +76,7 @@ class Session:
         sys.modules[module_name] = module
         self._module = module
         linecache.cache[filename] = (len(program), None, program.splitlines(True), filename)
-        self._watch = Watch(program, filename)
+        self._watch = endless.Watch(program, filename)
         self._watch.arm()
         try:
             exec(compile(program, filename, "exec", dont_inherit=True), module.__dict__)
@@ -375,3 +374,4 @@ def answer(sock: socket.socket, job: dict[str, Any]) -> None:
     )
     session.run(job["program"], job["module"], f"{job['module']}.py")
     session.serve()
+    endless.disarm()

@@ -35,6 +35,8 @@ from typing import Any
 ENDED_BY = signal.SIGVTALRM
 """What a process that goes round in circles ends itself by."""
 
+_OWN_SIGNALS = frozenset({signal.SIGVTALRM, signal.SIGINT})
+"""Those with a handler of this module's, or of the interpreter's own."""
 _PATIENCE_SECONDS = 0.1
 """Of cpu time in one call, before it is watched."""
 _BUDGET_SECONDS = 0.15
@@ -106,8 +108,7 @@ class Watch:
 
     def _begin(self, _signal: int, frame: types.FrameType | None) -> None:
         try:
-            busy = sys.gettrace() is not None or sys.getprofile() is not None
-            if busy or len(sys._current_frames()) > 1:
+            if _may_be_interrupted():
                 return
             self._records.clear()
             self._has_sets = False
@@ -213,6 +214,21 @@ class Watch:
             values.add_names(frame.f_globals)
         self._has_sets = self._has_sets or values.has_sets
         return values.said
+
+
+def disarm() -> None:
+    """Ends the last call; the interpreter's own end would find nobody to take the signal."""
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+
+
+def _may_be_interrupted() -> bool:
+    """Whether something else than the loop itself may have a say: a thread, a signal, a tracer."""
+    if sys.gettrace() is not None or sys.getprofile() is not None:
+        return True
+    if any(signal.getitimer(timer)[0] for timer in (signal.ITIMER_REAL, signal.ITIMER_PROF)):
+        return True
+    handled = (signal.getsignal(number) for number in signal.valid_signals() - _OWN_SIGNALS)
+    return any(map(callable, handled)) or len(sys._current_frames()) > 1
 
 
 class _Record:
