@@ -5,7 +5,7 @@ every test passed                                          passed
 an assertion didn't hold, or a reply was no builtin value  failed
 the program raised, or left with SystemExit                error
 the program is no Python                                   syntax
-cpu time or wall time used up                              timeout (the detail says which)
+cpu time or wall time used up, or a loop that never ends   timeout (the detail says which)
 MemoryError, or killed for lack of memory                  memory
 no more processes or threads allowed                       pids
 file too large, or the scratch space full                  disk

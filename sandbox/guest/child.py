@@ -77,6 +77,7 @@ class Session:
         self._module = module
         linecache.cache[filename] = (len(program), None, program.splitlines(True), filename)
         self._watch = endless.Watch(program, filename)
+        self._watch.listen()
         self._watch.arm()
         try:
             exec(compile(program, filename, "exec", dont_inherit=True), module.__dict__)
@@ -91,7 +92,7 @@ class Session:
             message = self._reader.receive()
             if message is None:
                 return
-            if self._watch is not None:
+            if self._watch is not None and "p" not in message:
                 self._watch.arm()
             self._answer(message)
 

@@ -80,6 +80,10 @@ _NAMES = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FAST", "LOAD_DEREF", "LOAD
 _IN_PLACE_ON_SETS = frozenset({"|=", "&=", "^=", "-="})
 
 
+_handler = getattr(signal.getsignal, "__wrapped__", signal.getsignal)
+"""Without the search for an enumeration's member, which takes 1.7 µs at every call."""
+
+
 class _Unknown(Exception):
     """Something whose state can't be told."""
 
@@ -101,10 +105,14 @@ class Watch:
         self._opcodes = 0
         self._until = 0.0
 
-    def arm(self) -> None:
-        """Begins a call: from now on its cpu time counts."""
+    def listen(self) -> None:
+        """Makes the timer's signal the one to begin at."""
         signal.signal(signal.SIGVTALRM, self._begin)
-        signal.setitimer(signal.ITIMER_VIRTUAL, _PATIENCE_SECONDS)
+
+    def arm(self) -> None:
+        """Begins a call: from now on its cpu time counts, unless the program uses this timer."""
+        if _handler(signal.SIGVTALRM) == self._begin:
+            signal.setitimer(signal.ITIMER_VIRTUAL, _PATIENCE_SECONDS)
 
     def _begin(self, _signal: int, frame: types.FrameType | None) -> None:
         try:

@@ -30,6 +30,7 @@ watch = endless.Watch(program, "candidate.py")
 begun = []
 begin = watch._begin
 watch._begin = lambda *given: (begun.append(1), begin(*given))
+watch.listen()
 watch.arm()
 exec(compile(program, "candidate.py", "exec"), vars(module))
 endless.disarm()
