@@ -40,7 +40,7 @@ _OWN_SIGNALS = frozenset({signal.SIGVTALRM, signal.SIGINT})
 _PATIENCE_SECONDS = 0.1
 """Of cpu time in one call, before it is watched."""
 _BUDGET_SECONDS = 0.15
-"""Of cpu time that is spent on watching it; some thirty times slower."""
+"""Of cpu time that is spent on watching a program, some thirty times slower, in all of its calls."""
 _LOOKS = 128
 """Opcodes between two looks at the clock."""
 _MOST_VALUES = 5_000
@@ -77,6 +77,11 @@ _EFFECTS = frozenset(
 )
 _ATTRIBUTES = frozenset({"LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR"})
 _NAMES = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FAST", "LOAD_DEREF", "LOAD_CLASSDEREF"})
+_MODULE_NAMES = frozenset(
+    {"__annotations__", "__builtins__", "__doc__", "__file__", "__loader__", "__name__"}
+    | {"__package__", "__spec__"}
+)
+"""What every module has."""
 _IN_PLACE_ON_SETS = frozenset({"|=", "&=", "^=", "-="})
 
 
@@ -103,7 +108,8 @@ class Watch:
         self._records: dict[types.FrameType, dict[int, _Record]] = {}
         self._has_sets = False
         self._opcodes = 0
-        self._until = 0.0
+        self._began = 0.0
+        self._left = _BUDGET_SECONDS
 
     def listen(self) -> None:
         """Makes the timer's signal the one to begin at."""
@@ -111,7 +117,7 @@ class Watch:
 
     def arm(self) -> None:
         """Begins a call: from now on its cpu time counts, unless the program uses this timer."""
-        if _handler(signal.SIGVTALRM) == self._begin:
+        if self._left > 0 and _handler(signal.SIGVTALRM) == self._begin:
             signal.setitimer(signal.ITIMER_VIRTUAL, _PATIENCE_SECONDS)
 
     def _begin(self, _signal: int, frame: types.FrameType | None) -> None:
@@ -120,7 +126,7 @@ class Watch:
                 return
             self._records.clear()
             self._has_sets = False
-            self._until = time.process_time() + _BUDGET_SECONDS
+            self._began = time.process_time()
             while frame is not None:
                 if frame.f_code.co_filename == self._filename:
                     self._follow(frame)
@@ -139,6 +145,7 @@ class Watch:
     def _stop(self) -> None:
         sys.settrace(None)
         sys.setprofile(None)
+        self._left -= time.process_time() - self._began
         self._records.clear()
         frame: types.FrameType | None = sys._getframe()
         while frame is not None:
@@ -183,7 +190,7 @@ class Watch:
 
     def _is_over(self) -> bool:
         self._opcodes += 1
-        return self._opcodes % _LOOKS == 0 and time.process_time() > self._until
+        return self._opcodes % _LOOKS == 0 and time.process_time() - self._began > self._left
 
     def _step(self, frame: types.FrameType) -> bool:
         """Looks at one opcode before it is executed, and says whether to go on watching."""
@@ -391,7 +398,7 @@ class _Values:
         for name, value in names.items():
             if name in sums and type(value) in (int, float):
                 self.said.append(f"{name} sum {type(value).__name__}")
-            elif names is not self._module or not name.startswith("__"):
+            elif names is not self._module or name not in _MODULE_NAMES:
                 self.said.append(name)
                 if not self._is_of_a_library(value):
                     self._add(value, 0)

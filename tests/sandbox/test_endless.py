@@ -114,6 +114,8 @@ HONEST = {
     "  return n < 600_000\n return g\n"
     "g = make()\nwhile g(): pass",
     "a global": "n = 0\ndef g():\n global n\n n += 1\n return n < 600_000\nwhile g(): pass",
+    "a hidden global": "__n = 0\ndef g():\n global __n\n __n += 1\n"
+    " return __n < 600_000\nwhile g(): pass",
     "a bound method": "n = []\nadd = n.append\ndef f():\n while len(n) < 600_000: add(1)\nf()",
     "deep in a dict": "n = {'a': [{'b': 0}]}\ndef f():\n"
     " while n['a'][0]['b'] < 600_000: n['a'][0]['b'] += 1\nf()",
@@ -145,9 +147,9 @@ HONEST = {
 }
 
 
-def watched(program: str) -> subprocess.CompletedProcess[str]:
+def watched(program: str, text: str = WATCHED) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", WATCHED],
+        [sys.executable, "-c", text],
         input=program,
         capture_output=True,
         text=True,
@@ -191,6 +193,21 @@ def test_a_slow_program_still_passes(run: Callable[..., Report]) -> None:
             return x + 1
         """
     assert run(textwrap.dedent(program)).outcome is Outcome.PASSED
+
+
+def test_no_more_time_is_spent_on_a_program_than_it_is_allowed() -> None:
+    """Many calls that each take longer than a watch waits for would else all be doubled."""
+    calls = """
+import signal
+for _ in range(5):
+    watch.arm()
+    module.f()
+watch.arm()
+assert signal.getitimer(signal.ITIMER_VIRTUAL)[0] == 0
+"""
+    program = "def f():\n n = 0\n while n < 2_000_000: n += 1\nf()"
+    ended = watched(program, WATCHED + calls)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_a_program_may_use_the_timer_itself(run: Callable[..., Any]) -> None:
