@@ -40,7 +40,7 @@ _OWN_SIGNALS = frozenset({signal.SIGVTALRM, signal.SIGINT})
 _PATIENCE_SECONDS = 0.1
 """Of cpu time in one call, before it is watched."""
 _BUDGET_SECONDS = 0.15
-"""Of cpu time that is spent on watching a program, some thirty times slower, in all of its calls."""
+"""Of cpu time that is spent on watching a program, some thirty times slower, in all its calls."""
 _LOOKS = 128
 """Opcodes between two looks at the clock."""
 _MOST_VALUES = 5_000
