@@ -19,10 +19,7 @@ feigns an endless loop has timed out.
 
 from __future__ import annotations
 
-import ast
 import builtins
-import dis
-import itertools
 import math
 import os
 import signal
@@ -30,7 +27,11 @@ import sys
 import time
 import types
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import ast
+    import dis
 
 ENDED_BY = signal.SIGVTALRM
 """What a process that goes round in circles ends itself by."""
@@ -295,6 +296,8 @@ class _Code:
     """
 
     def __init__(self, code: types.CodeType, program: str) -> None:
+        import dis  # here and below: not into the memory that each program's process is a copy of
+
         steps = [step for step in dis.get_instructions(code) if step.opname != "CACHE"]
         self.effects = {step.offset for step in steps if step.opname in _EFFECTS}
         self.in_place = {
@@ -304,7 +307,7 @@ class _Code:
         }
         self.attributes = {
             step.offset: (before.argval if before.opname in _NAMES else "", step.argval)
-            for before, step in itertools.pairwise(steps)
+            for before, step in zip(steps, steps[1:], strict=False)  # noqa: RUF007
             if step.opname in _ATTRIBUTES
         }
         self.loops = dict(_loops(code, steps, program))
@@ -337,6 +340,8 @@ def _sums(code: types.CodeType, program: str, line: int | None) -> frozenset[str
 
     The outermost, since an inner loop may be left and entered again between two visits.
     """
+    import ast
+
     around = [
         node
         for node in ast.walk(ast.parse(program))
@@ -360,6 +365,8 @@ def _sums(code: types.CodeType, program: str, line: int | None) -> frozenset[str
 
 def _added_to(node: ast.AST) -> tuple[str, int]:
     """The name that a statement adds to or takes from, and how often it stands there."""
+    import ast
+
     match node:
         case ast.AugAssign(target=ast.Name(id=name), op=ast.Add() | ast.Sub()):
             return name, 1
