@@ -6,10 +6,9 @@ import pytest
 
 from agent.fix.coverage import Coverage, collected
 from agent.fix.edits import edits
-from agent.fix.excerpt import excerpt
 from agent.fix.relevant import Relevant, changed_lines
 from agent.fix.spectrum import FormulaName, dstar, formula, ochiai, tarantula
-from agent.fix.suspects import Suspect, find_suspects
+from agent.fix.suspects import find_suspects
 from agent.fix.targets import Targets
 from sandbox.suite import Status, SuiteTest
 from verifiers.repository import File, Snapshot
@@ -164,37 +163,3 @@ def test_tests_that_come_to_what_is_changed_are_run_first() -> None:
     assert (len(first), first[1]) == (50, "t.py::t[3]")
     blind = Relevant(SNAPSHOT, ("shop.py",), TARGETS, Coverage())
     assert blind.tests({"shop.py": SHOP.replace("price - 1", "price")}) == [SMALL, NONE, APART]
-
-
-TOTAL = Suspect(path="shop.py", name="total", line=8, last=15, score=1.0, heat={11: 0.5, 12: 1.0})
-SIZE = Suspect(path="shop.py", name="Cart.size", line=23, last=25, score=0.5, lines=(25,))
-
-
-def test_functions_are_cut_out_with_what_they_need() -> None:
-    total, size = excerpt(SNAPSHOT, [TOTAL, SIZE])
-    assert total.text == SHOP[SHOP.index("def total") : SHOP.index("\n\ndef shown")]
-    assert total.imports == "import math\nfrom decimal import Decimal"
-    assert total.constants == "RATE = 2"
-    assert (total.hot, total.whole, total.around) == ((12,), True, ())
-    assert size.text == SHOP[SHOP.index("    @property") :]
-    assert size.around == ("class Cart(object):",)
-    assert size.hot == (25,)
-
-
-def test_what_is_shown_has_bounds_and_no_function_twice() -> None:
-    inner = Suspect(path="shop.py", name="total.inner", line=9, last=10, score=0.4)
-    assert [one.name for one in excerpt(SNAPSHOT, [TOTAL, inner, SIZE])] == ["total", "Cart.size"]
-    assert len(excerpt(SNAPSHOT, [TOTAL, SIZE], functions=1)) == 1
-    (short,) = excerpt(SNAPSHOT, [TOTAL, SIZE], characters=150)
-    assert not short.whole
-    assert "def total(prices):" in short.text
-    assert "result += price - 1" in short.text
-    assert "..." in short.text
-    with pytest.raises(ValueError, match="1 or more"):
-        excerpt(SNAPSHOT, [TOTAL], functions=0)
-
-
-def test_what_is_no_python_is_cut_by_lines() -> None:
-    torn = Snapshot(files={"a.py": File(content=b"X = 1\ndef f(:\r\n    return X\n")})
-    (found,) = excerpt(torn, [Suspect(path="a.py", name="f", line=2, last=3, score=1.0)])
-    assert found.text == "def f(:\r\n    return X\n"
