@@ -20,6 +20,7 @@ feigns an endless loop has timed out.
 from __future__ import annotations
 
 import builtins
+import gc
 import math
 import os
 import signal
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 ENDED_BY = signal.SIGVTALRM
 """What a process that goes round in circles ends itself by."""
 
+_ASKED_BEFORE = sys.version_info < (3, 13)
+"""Whether a frame's opcodes are asked for before tracing begins, or only heeded after it has."""
 _OWN_SIGNALS = frozenset({signal.SIGVTALRM, signal.SIGINT})
 """Those with a handler of this module's, or of the interpreter's own."""
 _PATIENCE_SECONDS = 0.1
@@ -128,20 +131,24 @@ class Watch:
             self._records.clear()
             self._has_sets = False
             self._began = time.process_time()
-            while frame is not None:
-                if frame.f_code.co_filename == self._filename:
-                    self._follow(frame)
-                frame = frame.f_back
+            self._follow(frame)
             sys.setprofile(self._on_c_call)
             sys.settrace(self._on_call)
+            # without a call, which would be taken for one of the program's
+            while frame is not None:
+                if frame.f_code.co_filename == self._filename:
+                    frame.f_trace_opcodes = True
+                frame = frame.f_back
         except BaseException:
             self._stop()
 
-    def _follow(self, frame: types.FrameType) -> Callable[..., Any]:
-        frame.f_trace = self._on_opcode
-        frame.f_trace_lines = False
-        frame.f_trace_opcodes = True
-        return self._on_opcode
+    def _follow(self, frame: types.FrameType | None) -> None:
+        while frame is not None:
+            if frame.f_code.co_filename == self._filename:
+                frame.f_trace = self._on_opcode
+                frame.f_trace_lines = False
+                frame.f_trace_opcodes = _ASKED_BEFORE
+            frame = frame.f_back
 
     def _stop(self) -> None:
         sys.settrace(None)
@@ -160,7 +167,9 @@ class Watch:
         self, frame: types.FrameType, _event: str, _argument: object
     ) -> Callable[..., Any] | None:
         if frame.f_code.co_filename == self._filename:
-            return self._follow(frame)
+            frame.f_trace_lines = False
+            frame.f_trace_opcodes = True
+            return self._on_opcode
         self._stop()
         return None
 
@@ -238,8 +247,8 @@ def disarm() -> None:
 
 
 def _may_be_interrupted() -> bool:
-    """Whether something else than the loop itself may have a say: a thread, a signal, a tracer."""
-    if sys.gettrace() is not None or sys.getprofile() is not None:
+    """Whether something else than the loop itself may have a say: a thread, a signal, a hook."""
+    if sys.gettrace() is not None or sys.getprofile() is not None or gc.callbacks:
         return True
     if any(signal.getitimer(timer)[0] for timer in (signal.ITIMER_REAL, signal.ITIMER_PROF)):
         return True
@@ -299,7 +308,14 @@ class _Code:
         import dis  # here and below: not into the memory that each program's process is a copy of
 
         steps = [step for step in dis.get_instructions(code) if step.opname != "CACHE"]
+        pairs = list(zip(steps, steps[1:], strict=False))  # noqa: RUF007
         self.effects = {step.offset for step in steps if step.opname in _EFFECTS}
+        # which of two equal numbers or texts a name stands for is not written down
+        self.effects |= {
+            step.offset
+            for before, step in pairs
+            if step.opname == "IS_OP" and before.opname != "LOAD_CONST"
+        }
         self.in_place = {
             step.offset
             for step in steps
@@ -307,7 +323,7 @@ class _Code:
         }
         self.attributes = {
             step.offset: (before.argval if before.opname in _NAMES else "", step.argval)
-            for before, step in zip(steps, steps[1:], strict=False)  # noqa: RUF007
+            for before, step in pairs
             if step.opname in _ATTRIBUTES
         }
         self.loops = dict(_loops(code, steps, program))
@@ -438,6 +454,8 @@ class _Values:
             raise _Unknown
 
     def _add_constant(self, value: Any) -> None:
+        if value != value:  # a NaN is in a list by what it is, not by its value
+            raise _Unknown
         if isinstance(value, int) and value.bit_length() > _MOST_BITS:
             raise _Unknown
         if isinstance(value, str | bytes) and len(value) > _MOST_TEXT:

@@ -119,6 +119,14 @@ HONEST = {
     "a bound method": "n = []\nadd = n.append\ndef f():\n while len(n) < 600_000: add(1)\nf()",
     "deep in a dict": "n = {'a': [{'b': 0}]}\ndef f():\n"
     " while n['a'][0]['b'] < 600_000: n['a'][0]['b'] += 1\nf()",
+    "which of two equal numbers": "def f(n):\n x, y = int(n), int(n)\n i = 1\n while x is not y:\n"
+    "  i = i % 400_000 + 1\n  if i == 400_000: x = y\nf('1000')",
+    "which number at the second time": "def f(x, y):\n while True:\n  if x is y: break\n"
+    "  for _ in range(3_000_000): pass\n  x = y\nf(int('1000'), int('1000'))",
+    "which of two things that are no number": "def f(x, xs):\n while x not in xs:\n"
+    "  for _ in range(3_000_000): pass\n  xs = [x]\nf(float('nan'), [float('nan')])",
+    "collected garbage": "import gc\nn = []\ngc.callbacks.append(lambda *_: n.append(1))\n"
+    "def f():\n while len(n) < 1_500:\n  x = []\n  x.append(x)\nf()",
     "which of two lists": "def f():\n a, b = [0], [0]\n xs = [a, a]\n i = 0\n"
     " while xs[0] is xs[1]:\n  i += 1\n  if i == 400_000: xs = [a, b]\nf()",
     "a set that turns": "def f():\n s = set(range(50))\n n = 0\n"
