@@ -53,20 +53,9 @@ _MOST_BITS = 4_096
 _MOST_TEXT = 20_000
 
 _PURE = frozenset(
-    {
-        "abs",
-        "all",
-        "any",
-        "ascii",
-        "bin",
-        "callable",
-        "chr",
-        "divmod",
-        "format",
-        "hex",
-        "isinstance",
-    }
-    | {"issubclass", "len", "max", "min", "oct", "ord", "pow", "repr", "round", "sorted", "sum"}
+    {"abs", "all", "any", "ascii", "bin", "callable", "chr", "divmod", "format", "hex", "len"}
+    | {"isinstance", "issubclass", "max", "min", "oct", "ord", "pow", "repr", "round", "sorted"}
+    | {"sum"}
 )
 """Functions of `builtins` that do nothing but compute."""
 _CONSTANTS = (bool, int, float, complex, str, bytes, range, types.NoneType, types.EllipsisType)
@@ -87,8 +76,6 @@ _MODULE_NAMES = frozenset(
 )
 """What every module has."""
 _IN_PLACE_ON_SETS = frozenset({"|=", "&=", "^=", "-="})
-
-
 _handler = getattr(signal.getsignal, "__wrapped__", signal.getsignal)
 """Without the search for an enumeration's member, which takes 1.7 µs at every call."""
 
