@@ -252,7 +252,7 @@ async def test_cancelled_search_leaves_nothing_running(
     tmp_path: Path,
     while_judging: bool,
 ) -> None:
-    slow = "def f(x):\n    while True: pass\n"
+    slow = "import time\ndef f(x):\n    time.sleep(60)\n"
     model = scripted(lambda _r: slow, delay=lambda _i: 0.0 if while_judging else 600.0)
     journal = Journal(tmp_path)
     searching = searcher(model, concurrency=8, journal=journal)

@@ -186,7 +186,7 @@ async def test_timeout_and_infra_are_run_again(watched: Any) -> None:
     cache = VerdictCache()
     verifier = Verifier(watched, cache=cache, limits=Limits(cpu_seconds=1, wall_seconds=0.3))
     for _ in range(2):
-        verdict = await verifier.verify(task(), "def f(x):\n    while True: pass\n")
+        verdict = await verifier.verify(task(), "def f(x):\n    for _ in iter(int, 1): pass\n")
         assert verdict.outcome is Outcome.TIMEOUT
     assert len(watched.jobs) == 2
     watched.faults = 1
