@@ -65,11 +65,11 @@ ENDLESS = {
     "def f(n: List):\n while math.floor(sqrt(n)) < 9 and len(string.digits): n = 4\nf(4)",
 }
 
-MANY = "600_000"
+MANY = "1_500_000"
 HONEST = {
     "a long count": f"def f(n):\n while n: n -= 1\nf({MANY})",
     "a sum that decides": f"def f():\n c = 0\n while True:\n  c += 1\n  if c > {MANY}: break\nf()",
-    "a sum that the outer loop reads": "def f():\n c = 0\n while c < 600_000:\n  i = 0\n"
+    "a sum that the outer loop reads": "def f():\n c = 0\n while c < 1_500_000:\n  i = 0\n"
     "  while i < 3:\n   i += 1\n   c += 1\nf()",
     "a sum in a closure": f"def f():\n c = 0\n def g(): return c > {MANY}\n"
     f" while not g(): c += 1\nf()",
@@ -82,7 +82,7 @@ HONEST = {
     "an iterator at its end": f"def f():\n it = iter([1] * {MANY})\n while 1 in it: pass\nf()",
     "an iterator that is unpacked": f"def f():\n it = iter([1] * {MANY})\n"
     " try:\n  while True: a, *b = [next(it)]\n except StopIteration: pass\nf()",
-    "a generator": "def g():\n n = 0\n while n < 600_000:\n  n += 1\n  yield 1\n"
+    "a generator": "def g():\n n = 0\n while n < 1_500_000:\n  n += 1\n  yield 1\n"
     "def f():\n it = g()\n while sum(x for x, _ in zip(it, [1])): pass\nf()",
     "a generator's own loop": "def g():\n while True: yield 1\n"
     f"def f():\n for n, x in enumerate(g()):\n  if n > {MANY}: break\nf()",
@@ -98,7 +98,7 @@ HONEST = {
     "a list of the class": f"class C: n = []\ndef f():\n"
     f" while len(C.n) < {MANY}: C.n.append(1)\nf()",
     "a method that counts": "class C:\n n = 0\n def g(self):\n  self.n += 1\n"
-    "  return self.n < 600_000\n"
+    "  return self.n < 1_500_000\n"
     "c = C()\nwhile c.g(): pass",
     "an attribute of a module": f"import sys\nsys.n = 0\ndef f():\n"
     f" while sys.n < {MANY}: sys.n += 1\nf()",
@@ -108,17 +108,17 @@ HONEST = {
     f"def f():\n while len(of[0].n) < {MANY}: of[0].n.append(1)\nf()",
     "an attribute of a function": f"def g(): pass\ng.n = 0\ndef f():\n"
     f" while g.n < {MANY}: g.n += 1\nf()",
-    "a default": "def g(n=[0]):\n n[0] += 1\n return n[0] < 600_000\nwhile g(): pass",
-    "a default by name": "def g(*, n=[0]):\n n[0] += 1\n return n[0] < 600_000\nwhile g(): pass",
+    "a default": "def g(n=[0]):\n n[0] += 1\n return n[0] < 1_500_000\nwhile g(): pass",
+    "a default by name": "def g(*, n=[0]):\n n[0] += 1\n return n[0] < 1_500_000\nwhile g(): pass",
     "a closure": "def make():\n n = 0\n def g():\n  nonlocal n\n  n += 1\n"
-    "  return n < 600_000\n return g\n"
+    "  return n < 1_500_000\n return g\n"
     "g = make()\nwhile g(): pass",
-    "a global": "n = 0\ndef g():\n global n\n n += 1\n return n < 600_000\nwhile g(): pass",
+    "a global": "n = 0\ndef g():\n global n\n n += 1\n return n < 1_500_000\nwhile g(): pass",
     "a hidden global": "__n = 0\ndef g():\n global __n\n __n += 1\n"
-    " return __n < 600_000\nwhile g(): pass",
-    "a bound method": "n = []\nadd = n.append\ndef f():\n while len(n) < 600_000: add(1)\nf()",
+    " return __n < 1_500_000\nwhile g(): pass",
+    "a bound method": "n = []\nadd = n.append\ndef f():\n while len(n) < 1_500_000: add(1)\nf()",
     "deep in a dict": "n = {'a': [{'b': 0}]}\ndef f():\n"
-    " while n['a'][0]['b'] < 600_000: n['a'][0]['b'] += 1\nf()",
+    " while n['a'][0]['b'] < 1_500_000: n['a'][0]['b'] += 1\nf()",
     "which of two equal numbers": "def f(n):\n x, y = int(n), int(n)\n i = 1\n while x is not y:\n"
     "  i = i % 400_000 + 1\n  if i == 400_000: x = y\nf('1000')",
     "which number at the second time": "def f(x, y):\n while True:\n  if x is y: break\n"
