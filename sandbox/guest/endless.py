@@ -70,6 +70,8 @@ _EFFECTS = frozenset(
 )
 _ATTRIBUTES = frozenset({"LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR"})
 _NAMES = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FAST", "LOAD_DEREF", "LOAD_CLASSDEREF"})
+_METHODS = frozenset(name for kind in (*_PLAIN, set) for name in dir(kind))
+"""What an attribute of something on the stack, which may come from anywhere, has to be called."""
 _MODULE_NAMES = frozenset(
     {"__annotations__", "__builtins__", "__doc__", "__file__", "__loader__", "__name__"}
     | {"__package__", "__spec__"}
@@ -486,7 +488,7 @@ def _leads_to_plain(frame: types.FrameType, owner: str, name: str) -> bool:
             if isinstance(found, types.ModuleType):
                 return type(vars(found).get(name)) in _CONSTANTS
             return not isinstance(found, type)
-    return True
+    return name in _METHODS
 
 
 def _is_pure(function: Any) -> bool:

@@ -106,6 +106,8 @@ HONEST = {
     f" while len(sys.n) < {MANY}: sys.n.append(1)\nf()",
     "a module out of a list": "import sys\nsys.n = []\nof = [sys]\n"
     f"def f():\n while len(of[0].n) < {MANY}: of[0].n.append(1)\nf()",
+    "a module that a function gives": "import sys\nsys.n = []\ndef g(): return sys\n"
+    "def f():\n while len(g().n) < 1_500_000: g().n.append(1)\nf()",
     "an attribute of a function": f"def g(): pass\ng.n = 0\ndef f():\n"
     f" while g.n < {MANY}: g.n += 1\nf()",
     "a default": "def g(n=[0]):\n n[0] += 1\n return n[0] < 1_500_000\nwhile g(): pass",
