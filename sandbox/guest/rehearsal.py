@@ -14,11 +14,12 @@ import contextlib
 import gc
 import os
 import random
+import signal
 import socket
 import sys
 from typing import Any
 
-from . import kernel
+from . import endless, kernel
 
 _TIMES = 24
 _PRELUDE = '''
@@ -106,6 +107,7 @@ def rehearse(role: str) -> None:
         ours.close()
         os.waitpid(pid, 0)
     sys.modules.pop("rehearsal", None)
+    signal.signal(endless.ENDED_BY, signal.SIG_DFL)  # as every process here is to find it
     random.seed()
     gc.collect()
 
