@@ -203,8 +203,8 @@ class DockerSandbox:
         for container in found:
             idle = container["State"] in _IDLE
             old = time.time() - container["Created"] > _STALE_SECONDS
-            if has_ended(container["Labels"]) or (idle and old):
-                with contextlib.suppress(Exception):  # others may sweep at the same time
+            with contextlib.suppress(Exception):  # marked by nobody of ours, or swept by others
+                if has_ended(container["Labels"]) or (idle and old):
                     self._client.api.remove_container(container["Id"], v=True, force=True)
 
     def _find_runtime(self) -> None:

@@ -65,12 +65,11 @@ def has_ended(marks: Mapping[str, str]) -> bool:
     number = int(process.partition("@")[0])
     if now := _identity(number):
         return now != mark
-    try:
-        os.kill(number, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        pass  # another user's, in a proc that hides those
+    with contextlib.suppress(PermissionError):  # another user's, in a proc that hides those
+        try:
+            os.kill(number, 0)
+        except ProcessLookupError:
+            return True
     return False
 
 
