@@ -15,9 +15,11 @@ from collections.abc import Iterable, Sequence
 from tasks.example_styles import Example, doctests, inline
 from tasks.literals import BUILDERS
 
-_HEADING = re.compile(r"\b(?:for[ \t]+)?examples?\b", re.IGNORECASE)
+_HEADING = re.compile(r"\bexamples?\b", re.IGNORECASE)
 _CALLED = re.compile(r"(?<![\w.])([A-Za-z_]\w*)[ \t]?\(")
-_FEWEST_UNQUOTED = 2
+_FEWEST_RESULTS = 2
+_LONG_WORD = 2
+"""Letters of a word that is no variable's name."""
 _MOST_NAMES = 20
 
 
@@ -91,18 +93,13 @@ def unquoted(text: str, entry_point: str, parameters: Sequence[str]) -> list[Exa
         )
 
     examples = list(inline(text, entry_point, is_unquoted))
-    words = [
-        word.id
-        for example in examples
-        if isinstance(example.call, ast.Call)
-        for word in example.call.args
-        if isinstance(word, ast.Name)
-    ]
+    calls = [example.call for example in examples if isinstance(example.call, ast.Call)]
+    words = [word.id for call in calls for word in call.args if isinstance(word, ast.Name)]
     results = {ast.unparse(example.expected) for example in examples}
-    doubtful = set(words) & {*parameters, *dir(builtins)}
-    if len(results) < _FEWEST_UNQUOTED or doubtful or max(map(len, words)) < _FEWEST_UNQUOTED:
+    doubtful = not {*parameters, *dir(builtins)}.isdisjoint(words)
+    longest = max(map(len, words), default=0)
+    if doubtful or len(results) < _FEWEST_RESULTS or longest < _LONG_WORD:
         return []
-    for example in examples:
-        if isinstance(example.call, ast.Call):
-            example.call.args = [ast.Constant(word.id) for word in example.call.args]  # type: ignore[attr-defined]
+    for call in calls:
+        call.args = [ast.Constant(word.id) for word in call.args if isinstance(word, ast.Name)]
     return examples

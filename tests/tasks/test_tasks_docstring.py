@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tasks.docstring import docstring_examples, extract_asserts
+from tasks.example_slips import unquoted
 
 
 def found(text: str, *, entry: str = "f", signature: str = "x") -> list[str]:
@@ -131,6 +132,10 @@ def test_words_without_their_quotes_are_strings_where_no_other_example_is() -> N
     assert found(text, signature="x: str") == found(text)
     assert found(text, signature="x: int") == []
     assert found(f"{text}\nf('b') => True") == ["assert f('b') == True"]
+
+
+def test_no_words_are_no_strings() -> None:
+    assert unquoted("f() => 1\nf() => 2", "f", []) == []
 
 
 def test_a_name_that_the_prompt_defines_is_another_functions() -> None:
