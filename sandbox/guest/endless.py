@@ -5,7 +5,7 @@ call takes long, its loops are watched for a moment, opcode by opcode. At the pl
 loop jumps back to, all that the rest of it may depend on is written down: the frame's variables,
 the module's, and whatever hangs from them; but not sums that the loop does nothing with but add to.
 If the same is met again, the process ends itself by `SIGVTALRM`, which the server reports as a
-timeout.
+timeout. It does so, too, where `induction` shows that all passes from here on are alike.
 
 The proof holds only for plain values and for code that does nothing but compute. At the first thing
 that isn't known to be so (an object of a class, a file, a clock, an iterator that is kept, an
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     import ast
     import dis
 
+    from . import induction
+
 ENDED_BY = signal.SIGVTALRM
 """What a process that goes round in circles ends itself by."""
 
@@ -45,6 +47,8 @@ _PATIENCE_SECONDS = 0.1
 """Of cpu time in one call, before it is watched."""
 _BUDGET_SECONDS = 0.15
 """Of cpu time that is spent on watching a program, some thirty times slower, in all its calls."""
+_ATTEMPTS = 7
+"""At showing by induction that a loop never ends: in the 2nd pass, the 4th, the 8th, ..."""
 _LOOKS = 128
 """Opcodes between two looks at the clock."""
 _MOST_VALUES = 5_000
@@ -99,6 +103,8 @@ class Watch:
         self._filename = filename
         self._codes: dict[types.CodeType, _Code] = {}
         self._records: dict[types.FrameType, dict[int, _Record]] = {}
+        self._forecasts: dict[types.FrameType, dict[ast.While, _Forecast]] = {}
+        self._text: induction.Program | None = None
         self._has_sets = False
         self._opcodes = 0
         self._began = 0.0
@@ -118,6 +124,7 @@ class Watch:
             if _may_be_interrupted():
                 return
             self._records.clear()
+            self._forecasts.clear()
             self._has_sets = False
             self._began = time.process_time()
             self._follow(frame)
@@ -144,6 +151,7 @@ class Watch:
         sys.setprofile(None)
         self._left -= time.process_time() - self._began
         self._records.clear()
+        self._forecasts.clear()
         frame: types.FrameType | None = sys._getframe()
         while frame is not None:
             if frame.f_code.co_filename == self._filename:
@@ -176,6 +184,7 @@ class Watch:
     ) -> Callable[..., Any] | None:
         if event == "return":  # or a generator that yields
             self._records.pop(frame, None)
+            self._forecasts.pop(frame, None)
         if event != "opcode":
             return self._on_opcode
         try:
@@ -204,17 +213,48 @@ class Watch:
         records = self._records.get(frame)
         if records:
             for anchor in [one for one in records if code.loops[one].is_around(at)]:
-                del records[anchor]
-        if at in code.loops:
-            now = self._state(frame, code.loops[at])
-            if records is None:
-                records = self._records[frame] = {}
-            if at not in records:
-                records[at] = _Record(now)
-            elif records[at].comes_again(now):
-                signal.signal(ENDED_BY, signal.SIG_DFL)
-                os.kill(os.getpid(), ENDED_BY)
+                records[anchor].forget()
+        return at not in code.loops or self._pass(frame, at, code.loops[at])
+
+    def _pass(self, frame: types.FrameType, at: int, loop: _Loop) -> bool:
+        """Looks at a loop that begins another pass, and says whether to go on watching."""
+        is_known, may_tell = self._compare(frame, at, loop), self._foretell(frame, at, loop)
+        return is_known or may_tell
+
+    def _compare(self, frame: types.FrameType, at: int, loop: _Loop) -> bool:
+        """Ends the process if the loop's state was met before; whether that can be told."""
+        records = self._records.setdefault(frame, {})
+        record = records.setdefault(at, _Record())
+        if record.is_unknown:
+            return False
+        try:
+            now = self._state(frame, loop)
+        except _Unknown:
+            record.is_unknown = True
+            return False
+        if record.comes_again(now):
+            _end()
         return True
+
+    def _foretell(self, frame: types.FrameType, at: int, loop: _Loop) -> bool:
+        """Ends the process if all further passes are shown to be alike; whether that may yet be."""
+        from . import induction
+
+        if self._text is None:
+            self._text = induction.Program(self._program, self._filename)
+        node = self._text.loop_at(*loop.place)
+        if node is None:
+            return False
+        forecasts = self._forecasts.setdefault(frame, {})
+        forecast = forecasts.setdefault(node, _Forecast())
+        if forecast.begins_pass(at):
+            if forecast.is_due() and induction.is_foretold(forecast.state, frame):
+                _end()
+            if forecast.is_wanted():
+                found = induction.foretell(self._text, node, frame)
+                if found is not None:
+                    forecast.expect(*found)
+        return forecast.attempts < _ATTEMPTS or forecast.is_pending()
 
     def _state(self, frame: types.FrameType, loop: _Loop) -> list[str]:
         """All that the rest of a loop may depend on.
@@ -245,13 +285,23 @@ def _may_be_interrupted() -> bool:
     return any(map(callable, handled)) or len(sys._current_frames()) > 1
 
 
+def _end() -> None:
+    signal.signal(ENDED_BY, signal.SIG_DFL)
+    os.kill(os.getpid(), ENDED_BY)
+
+
 class _Record:
     """States at one place; an earlier one is kept, later and later (Brent's way to find cycles)."""
 
-    __slots__ = ("_kept", "_since", "_span")
+    __slots__ = ("_kept", "_since", "_span", "is_unknown")
 
-    def __init__(self, state: list[str]) -> None:
-        self._kept = state
+    def __init__(self) -> None:
+        self.is_unknown = False
+        self.forget()
+
+    def forget(self) -> None:
+        """No state was met yet."""
+        self._kept: list[str] | None = None
         self._since = 0
         self._span = 1
 
@@ -259,22 +309,81 @@ class _Record:
         if state == self._kept:
             return True
         self._since += 1
-        if self._since == self._span:
-            self._kept, self._since, self._span = state, 0, self._span * 2
+        if self._kept is None or self._since == self._span:
+            self._span = 1 if self._kept is None else self._span * 2
+            self._kept, self._since = state, 0
         return False
+
+
+class _Forecast:
+    """What is said to come of a loop, until it has come.
+
+    Attributes:
+        attempts: that were made to say something.
+        state: that is foretold.
+    """
+
+    __slots__ = ("_at", "_due", "_passes", "attempts", "state")
+
+    def __init__(self) -> None:
+        self._at = 0
+        self._passes = 0
+        self._due = 0
+        self.attempts = 0
+        self.state: dict[str, Any] = {}
+
+    def begins_pass(self, at: int) -> bool:
+        """Counts a pass, if it begins at this offset.
+
+        By a `continue`, one begins where the condition is tested once more, and is then met a
+        second time, further on, where it goes on without one.
+        """
+        if at < self._at:
+            return False
+        if at > self._at:
+            self._at, self._due = at, 0
+        self._passes += 1
+        return True
+
+    def is_due(self) -> bool:
+        """Whether what was foretold is to be so in this pass."""
+        return self._passes == self._due
+
+    def is_pending(self) -> bool:
+        """Whether it is to be so in one that has yet to come."""
+        return self._passes < self._due
+
+    def is_wanted(self) -> bool:
+        """Whether to say something now."""
+        if self.is_pending() or self._passes < 2 << self.attempts or self.attempts == _ATTEMPTS:
+            return False
+        self.attempts += 1
+        return True
+
+    def expect(self, passes: int, state: dict[str, Any]) -> None:
+        """So many passes from now, this is to be the state."""
+        self._due = self._passes + passes
+        self.state = state
 
 
 class _Loop:
     """A `while` loop in a code object.
 
     Args:
+        place: line and column of where it goes on, if known.
         around: first and last offset of what takes the next item, in each for loop around it.
         sums: variables that it only adds to.
     """
 
-    __slots__ = ("_around", "sums")
+    __slots__ = ("_around", "place", "sums")
 
-    def __init__(self, around: list[tuple[int, int]], sums: frozenset[str]) -> None:
+    def __init__(
+        self,
+        place: tuple[int | None, int | None],
+        around: list[tuple[int, int]],
+        sums: frozenset[str],
+    ) -> None:
+        self.place = place
         self._around = around
         self.sums = sums
 
@@ -337,7 +446,8 @@ def _loops(
     for head in heads:
         around = [(first, taking) for first, taking, last in for_loops if first <= head <= last]
         positions = steps[places[head]].positions
-        yield head, _Loop(around, _sums(code, program, positions.lineno if positions else None))
+        line, column = (positions.lineno, positions.col_offset) if positions else (None, None)
+        yield head, _Loop((line, column), around, _sums(code, program, line))
 
 
 def _sums(code: types.CodeType, program: str, line: int | None) -> frozenset[str]:

@@ -259,7 +259,7 @@ class Zygote:
         elif not stopped and ran_out_of_cpu(signalled, ending.cpu, limit):
             run.breach["timeout"] = f"more than {limit} s of cpu time"
         elif not stopped and signalled == ENDED_BY:
-            run.breach["timeout"] = "a loop came back to a state that it had before: it never ends"
+            run.breach["timeout"] = "a loop that never ends, as its first passes show"
         self.loop.send_link(
             {
                 "ended": run.number,

@@ -65,6 +65,55 @@ ENDLESS = {
     "def f(n: List):\n while math.floor(sqrt(n)) < 9 and len(string.digits): n = 4\nf(4)",
 }
 
+DRIFTING = {
+    "past its end": "def f(n):\n while n != 1: n -= 2\nf(0)",
+    "past its end in a growing list": "def f(n):\n xs = [n]\n while n != 1:\n  n -= 2\n"
+    "  xs.append(n)\n return xs\nf(0)",
+    "from a long list": "def f(n, xs):\n while n != 1:\n  n -= 2\n  xs.append(n)\n"
+    "f(0, [0] * 100_000)",
+    "by turns": "def f(n):\n while True:\n  if n % 2 == 0:\n   if n < 9: return n\n   n += 1\n"
+    "  else: n += 1\nf(10)",
+    "with a counter": "def f(n):\n c = 0\n while n > 0:\n  c += 1\n  n += 3\n return c\nf(2)",
+    "with a sum of it": "def f(n):\n s = 0\n while n > 0:\n  s += n\n  n += 3\n return s\nf(2)",
+    "with a product": "def f(n):\n s = 1\n while n > 0:\n  s *= n\n  n += 3\n return s\nf(2)",
+    "with a sum of fractions": "def f(n):\n s = 0.5\n while n > 0:\n  s += n\n  n += 3\nf(2)",
+    "beyond infinity": "def f(n):\n while n < float('inf'): n += 1\nf(2)",
+    "beyond a fraction": "def f(n, x):\n while n > x: n += 1\nf(2, 0.5)",
+    "two alike": "def f(a, b):\n while a < b: a, b = a + 2, b + 2\nf(1, 2)",
+    "apart": "def f(a, b):\n while abs(a - b) > 1:\n  a -= 1\n  b += 2\nf(-3, 4)",
+    "a window past the end": "def f(xs):\n l = r = 0\n while l <= r:\n"
+    "  if sum(xs[l:r + 1]) >= 0: r += 1\n  else: l += 1\nf([1, 2])",
+    "a window of a text": "def f(s):\n i = 0\n while True:\n  if s[i:i + 1] == 'x': break\n"
+    "  i += 1\nf('abc')",
+    "a range that stays empty": "def f(n):\n while n:\n  for i in range(n, 3): n = 0\n"
+    "  n += 1\nf(4)",
+    "in a list": "def f(xs):\n while xs[0] < xs[1]:\n  xs[0] -= 1\n"
+    "  for i in range(1, 2): xs[i] += 1\n"
+    "f([1, 2])",
+    "in a list of lists": "def f(g):\n while True:\n  changed = False\n  for row in g:\n"
+    "   for j, x in enumerate(row):\n    if x > 0:\n     row[j] += 1\n     changed = True\n"
+    "  if not changed: break\nf([[0, 1], [1, 0]])",
+    "by a function": "def g(n):\n if n % 2: return n + 1\n return n + 2\n"
+    "def f(n):\n while n > 0: n = g(n)\nf(3)",
+    "by an inner function": "def f(n):\n def g(n): return n + 1\n while n > 0: n = g(n)\nf(3)",
+    "by the largest": "def f(a, b):\n while max(a, b, 0) == b: b += 1\nf(1, 2)",
+    "with a comprehension": "def f(n, xs):\n while n > max([x * 2 for x in xs if x]): n += 1\n"
+    "f(9, [1, 2, 0])",
+    "with any": "def f(n, xs):\n while not any(x == n for x in xs): n += 1\nf(9, [1, 2])",
+    "out of a list": "def f(n, xs):\n while n not in xs: n += 1\nf(9, [1, 2])",
+    "out of a range": "def f(n):\n while n not in range(3): n += 1\nf(9)",
+    "with texts": "def f(n, s):\n while n and s.upper().strip() != 'X': n += 1\nf(1, ' ab')",
+    "with a dict": "def f(n, d):\n while d.get('a', 0) + d['b'] < n: n += 1\nf(9, {'b': 2})",
+    "by continue": "def f(n):\n while n > 0:\n  n += 1\n  if n % 2: continue\n  n += 0\nf(1)",
+    "the inner of two": "def f(n):\n while n:\n  n -= 1\n  m = 2\n  while m: m += 1\nf(9)",
+    "the outer of two": "def f(n):\n while n:\n  n += 2\n  m = 3\n  while m: m -= 1\nf(9)",
+    "in the second of a for loop": "def f():\n for n in (0, 1):\n  while n: n += 1\nf()",
+    "where errors are caught elsewhere": "def g():\n try: pass\n except: pass\n"
+    "def f(n):\n while n: n += 1\nf(1)",
+    "with a name of the module": "END = 5\ndef f(n):\n while n != END: n += 1\nf(6)",
+    "with mathematics": "import math\ndef f(n):\n while n > math.sqrt(4) + math.pi: n += 1\nf(9)",
+}
+
 MANY = "1_500_000"
 HONEST = {
     "a long count": f"def f(n):\n while n: n -= 1\nf({MANY})",
@@ -152,6 +201,66 @@ HONEST = {
     "def f():\n while len(n) < 300_000: C()\nf()",
     "its own tracing": "import sys\nseen = []\nsys.settrace(lambda *a: seen.append(1))\n"
     "def g(): pass\nwhile len(seen) < 300_000: g()",
+    "drifts to its end": f"def f(n):\n while n != 1: n -= 2\nf({MANY} | 1)",
+    "drifts to its end by turns": f"def f(n):\n while n > 0:\n  if n % 2: n += 1\n  else: n -= 3\n"
+    f"f({MANY})",
+    "drifts to the end of a list": "def f(xs):\n i = 0\n while xs[i:i + 1]: i += 1\n"
+    "f([1] * 2_000_000)",
+    "drifts out of a list": "def f(xs):\n i = 0\n while xs[i] < 9: i += 1\n"
+    "try: f([1] * 2_000_000)\nexcept IndexError: pass",
+    "drifts down a list": "def f(xs):\n i = len(xs) - 1\n while xs[i]: i -= 1\n"
+    "f([0] + [1] * 1_000_000)",
+    "drifts to a fraction": f"def f(n):\n while n < {MANY}.5: n += 1\nf(0)",
+    "a second-order sum": "def f(n):\n s = 0\n while s < 10 ** 12:\n  n += 1\n  s += n\nf(0)",
+    "a second-order sum in a list": "def f(n):\n s = [0]\n while s[0] < 10 ** 12:\n  n += 1\n"
+    "  s[0] += n\nf(0)",
+    "a product that decides": "def f(n):\n p = 1\n while p < n: p *= 7\nn = 7 ** 10_000\nf(n)",
+    "a list whose length decides": f"def f(xs):\n while len(xs) < {MANY}: xs.append(1)\nf([])",
+    "a list of two names": "def f(xs):\n ys = xs\n while len(ys) < 1_000_000: xs.append(1)\nf([])",
+    "a list in a list": "def f(xs):\n ys = [xs]\n"
+    " while len(ys[0]) < 1_000_000: xs.append(1)\nf([])",
+    "a list in a tuple": "def f(xs):\n ys = (xs, 1)\n while len(ys[0]) < 1_000_000: xs.append(1)\n"
+    "f([])",
+    "a list of the caller's": "def g(xs): return len(XS) < 1_000_000\nXS = []\n"
+    "def f(xs):\n while g(0): xs.append(1)\nf(XS)",
+    "a row of two names": "def f():\n g = [[0]] * 2\n while g[1][0] < 1_000_000: g[0][0] += 1\nf()",
+    "rows that change places": "def f():\n a, b = [0], [0]\n while b[0] < 500_000:\n"
+    "  a[0] += 1\n  a, b = b, a\nf()",
+    "a list that a memory error ends": "import resource\ndef f(xs, n):\n try:\n"
+    "  while True: xs.append(n)\n except MemoryError: return len(xs)\n"
+    "resource.setrlimit(resource.RLIMIT_AS, (1 << 29, 1 << 29))\nf([], 1)",
+    "fractions that grow": "def f(x):\n while x != float('inf'): x *= 1.000_5\nf(1.0)",
+    "fractions too large to add": "def f(c):\n x = 0.5\n while True:\n  c += c\n  x += c\n"
+    "for _ in range(300):\n try: f(1)\n except OverflowError: pass",
+    "fractions that stand still": "def f(x):\n while x + 1 != x: x += 1_000_000_000\nf(0.5e16)",
+    "digits": "def f(n):\n while len(str(n)) < 7: n += 1\nf(1)",
+    "bits": "def f(n):\n while not n & (1 << 20): n += 1\nf(1)",
+    "a remainder": "def f(n):\n while n % 1_000_003: n += 1\nf(1)",
+    "a quotient": "def f(n):\n while n // 1_000_003 < 1: n += 2\nf(1)",
+    "an index from behind": "def f(xs):\n i = -1\n while xs[i]: i -= 1\nf([0] + [1] * 1_000_000)",
+    "a slice from behind": "def f(xs):\n i = -1\n while xs[i:][0]: i -= 1\nf([0] + [1] * 6_000)",
+    "a function with a default": "def g(n, c=[0]):\n c[0] += 1\n return c[0] < 1_000_000\n"
+    "def f(n):\n while g(n): n += 1\nf(1)",
+    "a function that is renamed": "def g(n): return 1\ndef h(n): return n < 1_000_000\n"
+    "g.__name__ = 'h'\n"
+    "g = h\ndef f(n):\n while g(n): n += 1\nf(1)",
+    "two functions of a name": "def g(n): return 1\nh = g\ndef g(n): return n < 1_000_000\n"
+    "def f(n):\n while g(n) and h(n): n += 1\nf(1)",
+    "an operation made once": "def f(xs):\n while xs[1] < 1_000_000:\n  q = [0, 1]\n"
+    "  xs[q.pop()] += 1\nf([0, 0])",
+    "a while's else": f"def f(n):\n while n > 0:\n  n += 1\n  m = 0\n  while m < 1: m += 1\n"
+    f"  else:\n   if n > {MANY}: return\nf(1)",
+    "a class's body": "class C:\n n = 1_000_000\n while n != 1: n -= 1",
+    "a method of the program's own": "class L(list):\n def append(self, x):\n"
+    "  if x > 300_000: raise KeyError\n"
+    "def f(xs, n):\n while n:\n  n += 1\n  xs.append(n)\ntry: f(L(), 1)\nexcept KeyError: pass",
+    "a number of the program's own": "class N(int):\n"
+    " def __sub__(self, x): return N(int(self) - x if self > 1 else 1)\n"
+    "def f(n):\n while n != 1: n = n - 2\nf(N(200_000))",
+    "len replaced": "c = []\ndef len(x):\n c.append(1)\n return c.__len__() < 1_000_000\n"
+    "def f(n):\n while len('a'): n += 1\nf(1)",
+    "builtins replaced": "import builtins\nc = []\ndef own(x):\n c.append(1)\n"
+    " return c.__len__() < 1_000_000\nbuiltins.len = own\ndef f(n):\n while len('a'): n += 1\nf(1)",
     "eval": "n = [0]\ndef f():\n"
     " while eval('n.__setitem__(0, n[0] + 1) or n[0] < 300_000'): pass\nf()",
 }
@@ -168,7 +277,9 @@ def watched(program: str, text: str = WATCHED) -> subprocess.CompletedProcess[st
     )
 
 
-@pytest.mark.parametrize("program", ENDLESS.values(), ids=ENDLESS)
+@pytest.mark.parametrize(
+    "program", [*ENDLESS.values(), *DRIFTING.values()], ids=[*ENDLESS, *DRIFTING]
+)
 def test_what_never_ends_is_found_out(program: str) -> None:
     ended = watched(program)
     assert ended.returncode == -signal.SIGVTALRM, ended.stderr
