@@ -251,7 +251,8 @@ class Watch:
             if forecast.is_due() and induction.is_foretold(forecast.state, frame):
                 _end()
             if forecast.is_wanted():
-                found = induction.foretell(self._text, node, frame)
+                until = self._began + self._left
+                found = induction.foretell(self._text, node, frame, until)
                 if found is not None:
                     forecast.expect(*found)
         return forecast.attempts < _ATTEMPTS or forecast.is_pending()

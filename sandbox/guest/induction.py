@@ -16,6 +16,7 @@ from __future__ import annotations
 import ast
 import builtins
 import math
+import time
 import types
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -24,6 +25,8 @@ from . import affine
 from .affine import Affine, Follower, Frozen, Items, Pairing, Unknown, Unsettled
 
 _MOST_STEPS = 4_000
+_LOOKS = 32
+"""Steps between two looks at the clock."""
 _DEEPEST_CALL = 6
 _ATTEMPTS = 4
 """Each with fewer variables that are said to grow evenly."""
@@ -100,13 +103,16 @@ def _is_within(here: tuple[int, int], loop: ast.While) -> bool:
     return any(_start(part) <= here < _end(part) for part in (loop.test, loop.body[0]))
 
 
-def foretell(program: Program, loop: ast.While, frame: types.FrameType) -> tuple[int, State] | None:
+def foretell(
+    program: Program, loop: ast.While, frame: types.FrameType, until: float = math.inf
+) -> tuple[int, State] | None:
     """Shows that a loop goes on for ever, if it can.
 
     Args:
         program: that the loop is in.
         loop: one whose condition, or the first statement of its body, is next in `frame`.
         frame: of a function.
+        until: cpu time of this process at which there is no more of it for this.
 
     Returns:
         If it is shown, a number of passes, and what the variables will be after them.
@@ -118,7 +124,7 @@ def foretell(program: Program, loop: ast.While, frame: types.FrameType) -> tuple
     try:
         follower = Follower()
         now = {name: follower.follow(value) for name, value in frame.f_locals.items()}
-        reader = _Reader(program, frame.f_globals, own)
+        reader = _Reader(program, frame.f_globals, own, until)
         later = _copied(now)
         done = 0
         for passes in _PASSES:
@@ -176,10 +182,13 @@ class _Reader:
     Whatever it raises means that the text, or what it does, wasn't understood.
     """
 
-    def __init__(self, program: Program, module: dict[str, Any], own: set[str]) -> None:
+    def __init__(
+        self, program: Program, module: dict[str, Any], own: set[str], until: float
+    ) -> None:
         self._program = program
         self._module = module
         self._own = own
+        self._until = until
         self._steps = 0
         self._depth = 0
         self._result: Any = None
@@ -198,7 +207,9 @@ class _Reader:
 
     def _count(self) -> None:
         self._steps += 1
-        if self._steps > _MOST_STEPS:
+        if self._steps > _MOST_STEPS or (
+            self._steps % _LOOKS == 0 and time.process_time() > self._until
+        ):
             raise OverflowError
 
     # ----------------------------------------------------------------------------- statements
@@ -396,7 +407,8 @@ class _Reader:
     def _comprehension(self, node: ast.ListComp | ast.GeneratorExp, state: State) -> Iterator[Any]:
         match node.generators:
             case [ast.comprehension(target=ast.Name(id=name), iter=among, ifs=tests, is_async=0)]:
-                inner = _Reader(self._program, self._module, self._own | {name})
+                own = self._own | {name}
+                inner = _Reader(self._program, self._module, own, self._until)
                 inner._steps, inner._depth = self._steps, self._depth
                 for item in self._each(among, state):
                     scope = {**state, name: item}
@@ -480,7 +492,8 @@ class _Reader:
         )
         if node is None or not plain or self._depth >= _DEEPEST_CALL:
             raise Unsettled
-        inner = _Reader(self._program, self._module, set(code.co_varnames))
+        own = set(code.co_varnames)
+        inner = _Reader(self._program, self._module, own, self._until)
         inner._steps, inner._depth = self._steps, self._depth + 1
         names = code.co_varnames[: code.co_argcount]
         how = inner._all(node.body, dict(zip(names, arguments, strict=True)))
