@@ -171,12 +171,16 @@ class Observation(_Frozen):
         digest: the same for equal values, and for exceptions of the same name.
         preview: the beginning of the value, or the exception's name.
         changed: whether the program changed an argument in place.
+        steady: whether it gave the same value when asked once more; `None` where it wasn't.
+        idempotent: whether it makes of that value what it is; `None` where nobody asked.
     """
 
     kind: Literal["value", "raised", "foreign", "timeout", "lost"]
     digest: str
     preview: str = ""
     changed: bool = False
+    steady: bool | None = None
+    idempotent: bool | None = None
 
     @property
     def answer(self) -> str:
@@ -273,8 +277,15 @@ def read_reply(reply: dict[str, Any], isolation: str) -> Report:
 
 
 def _observation(item: list[Any]) -> Observation:
-    kind, digest, preview, changed = item
-    return Observation(kind=kind, digest=digest, preview=preview, changed=changed)
+    kind, digest, preview, changed, steady, idempotent = item
+    return Observation(
+        kind=kind,
+        digest=digest,
+        preview=preview,
+        changed=changed,
+        steady=steady,
+        idempotent=idempotent,
+    )
 
 
 def _read_suite(judge: dict[str, Any], program: dict[str, Any], isolation: str) -> Report:

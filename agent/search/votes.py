@@ -36,6 +36,8 @@ class Vote(BaseModel):
         answers: to the probes, as far as it got; equal ones are the same answer.
         raised: share of the answers that are no value: exceptions, timeouts, objects.
         changed: whether it changed an argument in place.
+        steady: whether it gave the same answers when asked once more, as far as it was.
+        idempotent: whether it makes of each of its answers what that is; `None` if nobody asked.
         did: what tests and probes saw, as one digest.
         size: of its code, in nodes of its syntax tree; 0 where nobody has counted.
     """
@@ -48,6 +50,8 @@ class Vote(BaseModel):
     answers: tuple[str, ...] = ()
     raised: float = 0.0
     changed: bool = False
+    steady: bool = True
+    idempotent: bool | None = None
     did: str = ""
     size: int = 0
 
@@ -56,6 +60,7 @@ def vote_of(proposal: Proposal, verdict: Verdict) -> Vote:
     """The vote of a program with this verdict."""
     probes = verdict.probes
     values = sum(probe.kind == "value" for probe in probes)
+    returned = [probe.idempotent for probe in probes if probe.idempotent is not None]
     untested = not verdict.tests and verdict.outcome is Outcome.FAILED
     return Vote(
         index=proposal.index,
@@ -64,6 +69,8 @@ def vote_of(proposal: Proposal, verdict: Verdict) -> Vote:
         answers=tuple(probe.answer for probe in probes),
         raised=1 - values / len(probes) if probes else 0.0,
         changed=any(probe.changed for probe in probes),
+        steady=all(probe.steady is not False for probe in probes),
+        idempotent=all(returned) if returned else None,
         did=behaviour(verdict),
         size=verdict.size,
     )
@@ -86,6 +93,19 @@ class Group:
         """How many votes."""
         return len(self.members)
 
+
+_HABITS: tuple[Callable[[Vote], bool | None], ...] = (
+    lambda vote: vote.steady,
+    lambda vote: not vote.changed,
+    lambda vote: vote.idempotent,
+)
+"""What may be expected of a function where most do so: to give the same answer to the same
+question, to leave its arguments alone, to leave alone what it has made itself."""
+_FEWEST = 3
+_MOST_PART = 0.75
+"""Groups that have a habit before the others are expected to, and their share of all groups."""
+BROKEN = 1.0
+"""Votes that a group loses for each habit that it alone, or with few others, doesn't have."""
 
 Worth = Callable[[Sequence[Vote], Sequence[Group]], Sequence[float]]
 """What each group is worth, given all votes and the groups of those that count."""
@@ -115,9 +135,24 @@ class Standing:
 def by_size(_votes: Sequence[Vote], groups: Sequence[Group]) -> list[float]:
     """The size of a group, and the mean number of votes that share its answer to a probe.
 
-    So two groups that differ on an odd input only help each other against a third.
+    So two groups that differ on an odd input only help each other against a third. Less what
+    speaks against it: crashes, and habits that it breaks.
     """
-    return [group.size + SHARING * group.sharing - group.members[0].raised for group in groups]
+    return [
+        group.size + SHARING * group.sharing - group.members[0].raised - BROKEN * count
+        for group, count in zip(groups, broken(groups), strict=True)
+    ]
+
+
+def broken(groups: Sequence[Group]) -> list[int]:
+    """How many habits of most groups each breaks; groups differ, so they speak for themselves."""
+    counts = [0] * len(groups)
+    for habit in _HABITS:
+        told = [habit(group.members[0]) for group in groups]
+        having = told.count(True)
+        if having >= max(_FEWEST, _MOST_PART * (len(told) - told.count(None))):
+            counts = [count + (one is False) for count, one in zip(counts, told, strict=True)]
+    return counts
 
 
 def standing(votes: Sequence[Vote], worth: Worth = by_size) -> Standing | None:

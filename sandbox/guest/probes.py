@@ -12,12 +12,17 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from . import remote
+from . import remote, wire
 
 MOST_TIMEOUTS = 3
 """Probes without an answer in time, after which no more are made."""
 WALL_SECONDS = 5.0
 """Of all probes of a run together."""
+_REPEATED = 3
+"""Probes that are made a second time."""
+_RETURNED = 6
+"""Probes of one argument whose answer is given back to the function."""
+_LONGEST_RETURNED = 4_000
 _PREVIEW = 60
 _DIGITS = 12
 """To which floats are compared: two ways to add up may differ in the last bits."""
@@ -25,7 +30,11 @@ _LARGE = 1e15
 
 
 def observe(candidate: remote.Remote, calls: Sequence[str]) -> list[list[Any]]:
-    """What each call gives: kind, digest, preview, and whether an argument was changed.
+    """What each call gives: kind, digest, preview, whether an argument was changed, and two habits.
+
+    Those are looked for in the first calls that gave a value, once all have been made: whether it
+    comes again if the call does, and whether the function makes of that value what it is. `None`
+    where nobody looked.
 
     The kinds are `value`, `raised` (the preview names the exception), `foreign` (no builtin
     value), `timeout`, and `lost` (there was no answer to this one and there will be none to any).
@@ -40,16 +49,67 @@ def observe(candidate: remote.Remote, calls: Sequence[str]) -> list[list[Any]]:
     before = candidate.account()
     candidate.hurry(WALL_SECONDS)
     found: list[list[Any]] = []
+    again: dict[int, bytes] = {}
+    returned: dict[int, bytes] = {}
+    habits: dict[tuple[bool, int], bool] = {}
     timeouts = 0
     for is_value, answer in candidate.each([call.encode() for call in calls]):
         seen = _seen(is_value, answer)
-        seen.append(seen[0] == "value" and _changed(candidate, calls[len(found)]))
+        place = len(found)
+        seen.append(seen[0] == "value" and _changed(candidate, calls[place]))
         found.append(seen)
+        if seen[0] == "value" and len(again) < _REPEATED:
+            again[place] = calls[place].encode()
+        if seen[0] == "value" and len(returned) < _RETURNED:
+            returned |= _given_back(place, calls[place], answer)
         timeouts += seen[0] == "timeout"
         if seen[0] == "lost" or timeouts >= MOST_TIMEOUTS or candidate.lost is not None:
             break
+    else:
+        habits = _habits(candidate, found, again, returned)
     candidate.restore(before)
-    return found
+    return [
+        [*seen, habits.get((False, place)), habits.get((True, place))]
+        for place, seen in enumerate(found)
+    ]
+
+
+def _given_back(place: int, call: str, answer: Any) -> dict[int, bytes]:
+    """The same call with the answer for its argument, where it has one."""
+    request = wire.load(call.encode())
+    if len(request["a"]) != 1:
+        return {}
+    try:
+        request["a"] = [_encode(answer)]
+        text = wire.text(request)
+    except (TypeError, ValueError, RecursionError, MemoryError):
+        return {}
+    return {place: text} if len(text) <= _LONGEST_RETURNED else {}
+
+
+def _refuse(value: object) -> object:
+    raise TypeError(type(value).__name__)
+
+
+_encode = wire.Encoder(_refuse)
+
+
+def _habits(
+    candidate: remote.Remote,
+    found: list[list[Any]],
+    again: dict[int, bytes],
+    returned: dict[int, bytes],
+) -> dict[tuple[bool, int], bool]:
+    """Whether calls give what they gave; by whether they are of the second kind, and by place."""
+    asked = [(False, place) for place in again] + [(True, place) for place in returned]
+    answers = candidate.each([*again.values(), *returned.values()])
+    habits: dict[tuple[bool, int], bool] = {}
+    for (is_returned, place), (is_value, answer) in zip(asked, answers, strict=True):
+        seen = _seen(is_value, answer)
+        if seen[0] in ("timeout", "lost"):
+            break
+        habits[is_returned, place] = seen[:2] == found[place][:2]
+    return habits
 
 
 def _seen(is_value: bool, answer: Any) -> list[Any]:

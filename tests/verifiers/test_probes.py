@@ -148,6 +148,30 @@ async def test_changed_arguments_are_noticed(verifier: Verifier) -> None:
     assert [one.changed for one in seen] == [True, False, False]
 
 
+@pytest.mark.parametrize(
+    ("program", "calls", "steady", "idempotent"),
+    [
+        ("def f(x): return sorted(x)", ("f([2, 1])", "f([3])"), [True, True], [True, True]),
+        ("def f(x): return x[1:]", ("f([2, 1])", "f([])"), [True, True], [False, True]),
+        ("n = []\ndef f(x):\n    n.append(x)\n    return len(n)", ("f(1)",), [False], [False]),
+        ("def f(x, y): return x", ("f(1, 2)",), [True], [None]),
+        ("def f(x): raise KeyError(x)", ("f(1)",), [None], [None]),
+        ("def f(x):\n    while x == 6: pass\n    return x + 1", ("f(5)",), [True], [None]),
+        ("def f(x): return x + 1", ("f(2)",) * 4, [True] * 3 + [None], [False] * 4),
+    ],
+)
+async def test_habits_are_looked_for(
+    verifier: Verifier,
+    program: str,
+    calls: tuple[str, ...],
+    steady: list[bool | None],
+    idempotent: list[bool | None],
+) -> None:
+    seen = await _answers(verifier, program, *calls)
+    assert [one.steady for one in seen] == steady
+    assert [one.idempotent for one in seen] == idempotent
+
+
 async def test_what_is_no_builtin_value_is_told_apart_and_believed_in_nothing(
     verifier: Verifier,
 ) -> None:

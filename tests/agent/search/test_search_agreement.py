@@ -82,6 +82,31 @@ def test_exceptions_speak_against_a_program() -> None:
     assert chosen(verdict("a!!!"), verdict("abcd")) == 1
 
 
+@pytest.mark.parametrize(
+    ("habit", "is_broken_by"),
+    [
+        ({"idempotent": True}, {"idempotent": False}),
+        ({"steady": True}, {"steady": False}),
+        ({}, {"changed": True}),
+    ],
+)
+def test_habits_of_most_programs_speak_against_the_others(
+    habit: dict[str, bool], is_broken_by: dict[str, bool]
+) -> None:
+    def with_habit(answers: str, **given: bool) -> Verdict:
+        one = verdict(answers)
+        probes = tuple(probe.model_copy(update=given) for probe in one.probes)
+        return one.model_copy(update={"probes": probes})
+
+    odd = with_habit("a", **is_broken_by)
+    most = [with_habit(letter, **habit) for letter in "bcd"]
+    assert chosen(odd, *most) == 1
+    assert chosen(odd, *most[:2]) == 0, "too few to tell what is usual"
+    assert chosen(odd, with_habit("e", **is_broken_by), *most) == 0, "too many to be odd"
+    assert chosen(odd, odd, odd, *most) == 0, "one vote against three"
+    assert chosen(with_habit("a"), *most) == 0, "nobody looked, or it has it"
+
+
 def test_without_tests_whoever_answers_votes() -> None:
     untested = Verdict(
         outcome=Outcome.FAILED, reward=0.0, probes=(Observation(kind="value", digest="a"),)
