@@ -79,7 +79,7 @@ class Command:
         self.started.append(process)
         return process
 
-    def end(self, process: subprocess.Popen[str], *, timeout: float = 90) -> Ended:
+    def end(self, process: subprocess.Popen[str], *, timeout: float = 240) -> Ended:
         """Waits for its end."""
         out, err = process.communicate(timeout=timeout)
         return Ended(process.returncode, out, err)
@@ -89,7 +89,7 @@ class Command:
         *words: str | Path,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
-        timeout: float = 90,
+        timeout: float = 240,
     ) -> Ended:
         return self.end(self.start(*words, env=env, cwd=cwd), timeout=timeout)
 
