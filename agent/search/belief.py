@@ -144,7 +144,7 @@ class Course(BaseModel):
         draws: samples.
         passing: of them, those that pass.
         failures: kinds of behaviour among the others.
-        lead: size of the group that leads, and `second` of the next.
+        lead: votes of the group that leads and of those near it, and `second` of the next.
         words: of the prompt.
     """
 
@@ -164,8 +164,8 @@ def course_of(votes: Sequence[Vote], stands: Standing | None, words: int) -> Cou
         draws=len(votes),
         passing=sum(vote.passed for vote in votes),
         failures=len({vote.did for vote in votes if not vote.passed}),
-        lead=stands.lead if stands else 0,
-        second=stands.second if stands else 0,
+        lead=stands.camp if stands else 0,
+        second=stands.rival if stands else 0,
         words=words,
     )
 

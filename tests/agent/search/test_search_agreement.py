@@ -123,6 +123,24 @@ def test_what_disagreed_with_itself_no_longer_counts() -> None:
     assert fallen.best.index == 2
 
 
+def test_another_sample_need_not_decide_between_groups_that_are_near() -> None:
+    def stands(*answers: str) -> tuple[int, int, int, int]:
+        votes = [
+            Vote(index=index, passed=True, answers=tuple(text))
+            for index, text in enumerate(answers)
+        ]
+        found = standing(votes)
+        assert found is not None
+        return found.lead, found.second, found.camp, found.rival
+
+    one, near, far = "a" * 50, "a" * 49 + "b", "a" * 48 + "bb"
+    assert stands(one, one, near) == (2, 1, 3, 0)
+    assert stands(one, one, far) == (2, 1, 2, 1)
+    assert stands(one, one, near, far, far) == (2, 2, 3, 2)
+    assert stands(one, one, "a" * 49) == (2, 1, 3, 0), "one that did not get to the end"
+    assert stands("ab", "ab", "aa") == (2, 1, 2, 1), "one of two is not hardly any"
+
+
 def test_it_stops_where_the_answer_is_settled() -> None:
     strategy = Agreement(n=100, own=AgreementOptions(parallel=1))
     state = after([verdict("ab")] * 100, strategy)
