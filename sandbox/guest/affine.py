@@ -467,6 +467,9 @@ def negative(value: Any) -> Any:
 
 def total(values: Iterable[Any], start: Any = 0) -> Any:
     """What `sum` gives."""
+    values = list(values)
+    if all(type(value) in (bool, int, float) for value in values):
+        return _small(sum(values, start))  # since Python 3.12, more exact than one after the other
     for value in values:
         if kind(value) not in ("int", "float") and type(value) is not bool:
             raise Unsettled

@@ -36,13 +36,15 @@ _PASSES = (1, 2, 3, 4, 6)
 """How many passes may make up one that is like the next."""
 _CATCHING = (ast.Try, ast.TryStar, ast.With, ast.AsyncWith)
 _PURE = (
-    *(bin, bool, chr, divmod, float, hex, int, oct, ord, round, str, abs),
+    *(bin, bool, chr, divmod, float, hex, int, oct, ord, round, str),
     *(math.ceil, math.fabs, math.floor, math.gcd, math.isqrt, math.log, math.log10, math.log2),
     *(math.sqrt, math.trunc),
 )
 """Functions that are done as Python does them, on constants, and that take no time."""
 _OF_ONE = (abs, all, any, int, len, list, sorted, sum, tuple)
 """Functions of one argument that may be other than constant."""
+_CONSUMING = (list, max, min, sorted, sum, tuple)
+"""Functions that go through all of a generator."""
 _TEXT = frozenset(
     {"count", "endswith", "find", "index", "isalnum", "isalpha", "isdigit", "islower", "isnumeric"}
     | {"isspace", "isupper", "join", "lower", "lstrip", "removeprefix", "removesuffix", "replace"}
@@ -73,7 +75,7 @@ class Program:
         self._loops = [node for node in nodes if isinstance(node, ast.While)]
 
     def loop_at(self, line: int | None, column: int | None) -> ast.While | None:
-        """The innermost `while` loop whose condition or body is at a place.
+        """The innermost `while` loop around a place, if that is where it goes on.
 
         Args:
             line: from 1.
@@ -82,12 +84,9 @@ class Program:
         if line is None or column is None:
             return None
         here = (line, column)
-        around = [
-            loop
-            for loop in self._loops
-            if _start(loop.test) <= here < _end(loop.body[-1]) and _is_within(here, loop)
-        ]
-        return max(around, key=_start, default=None)
+        around = [loop for loop in self._loops if _start(loop.test) <= here < _end(loop.body[-1])]
+        innermost = max(around, key=_start, default=None)
+        return innermost if innermost is not None and _goes_on_at(here, innermost) else None
 
 
 def _start(node: ast.expr | ast.stmt) -> tuple[int, int]:
@@ -98,8 +97,8 @@ def _end(node: ast.expr | ast.stmt) -> tuple[int, int]:
     return node.end_lineno or 0, node.end_col_offset or 0
 
 
-def _is_within(here: tuple[int, int], loop: ast.While) -> bool:
-    """Whether a place is in the condition or the first statement; a loop goes on nowhere else."""
+def _goes_on_at(here: tuple[int, int], loop: ast.While) -> bool:
+    """Whether a place is in the condition or the first statement."""
     return any(_start(part) <= here < _end(part) for part in (loop.test, loop.body[0]))
 
 
@@ -423,6 +422,9 @@ class _Reader:
     def _call(self, node: ast.expr, arguments: list[ast.expr], state: State) -> Any:
         if isinstance(node, ast.Name):
             function = self._name(node.id, state)
+            match arguments:
+                case [ast.GeneratorExp() as inner]:
+                    return self._consume(function, self._comprehension(inner, state))
             return self._call_value(function, self._arguments(arguments, state))
         if not isinstance(node, ast.Attribute):
             raise Unsettled
@@ -433,12 +435,17 @@ class _Reader:
         return self._method(owner, node.attr, self._arguments(arguments, state))
 
     def _arguments(self, nodes: list[ast.expr], state: State) -> list[Any]:
-        return [
-            Items(list(self._comprehension(node, state)))
-            if isinstance(node, ast.GeneratorExp)
-            else self._value(node, state)
-            for node in nodes
-        ]
+        return [self._value(node, state) for node in nodes]
+
+    def _consume(self, function: Any, items: Iterator[Any]) -> Any:
+        """What a function makes of a generator, which it goes through no further than it has to."""
+        if function is any or function is all:
+            return any(affine.is_true(item) is (function is any) for item in items) is (
+                function is any
+            )
+        if any(function is one for one in _CONSUMING):
+            return self._call_value(function, [Items(list(items))])
+        raise Unsettled
 
     def _is_math(self, node: ast.expr, state: State) -> bool:
         return (
@@ -466,7 +473,7 @@ class _Reader:
             return self._call_own(function, arguments)
         if function is range:
             return _range(arguments)
-        if function in (min, max):
+        if function is min or function is max:
             return _extreme(function, arguments)
         if any(function is one for one in _OF_ONE) and len(arguments) == 1:
             return _of_one(function, arguments[0])

@@ -246,6 +246,10 @@ HONEST = {
     "g = h\ndef f(n):\n while g(n): n += 1\nf(1)",
     "two functions of a name": "def g(n): return 1\nh = g\ndef g(n): return n < 1_000_000\n"
     "def f(n):\n while g(n) and h(n): n += 1\nf(1)",
+    "a generator that is left early": "def f(xs):\n while xs[0] < 500_000:\n  q = [1, 0]\n"
+    "  any(q.pop() == 0 for i in range(2))\n  xs[0] += len(q)\nf([0])",
+    "a loop that begins with a text": "def f(a, b):\n while a > 0:\n  if a:\n   while b > 0:\n"
+    "    'no code'\n    b -= 1\n  a = b\nf(1, 1_000_000)",
     "an operation made once": "def f(xs):\n while xs[1] < 1_000_000:\n  q = [0, 1]\n"
     "  xs[q.pop()] += 1\nf([0, 0])",
     "a while's else": f"def f(n):\n while n > 0:\n  n += 1\n  m = 0\n  while m < 1: m += 1\n"
