@@ -209,10 +209,25 @@ class Confinement:
         pid = self._fork_namespaced() if self.identity == "userns" else os.fork()
         if pid:
             return pid
-        status = 70
-        try:
+        with contextlib.suppress(BaseException):
             if page is not None:
                 page.close()
+            self.be(uid, limits, keep, stdio, body, text, furnishing)
+        os._exit(70)
+
+    def be(
+        self,
+        uid: int,
+        limits: Sequence[int],
+        keep: list[int],
+        stdio: tuple[int, int, int],
+        body: Callable[[bytes, list[int]], None],
+        text: bytes = b"",
+        furnishing: Furnishing | None = None,
+    ) -> NoReturn:
+        """Locks this process down and runs `body(text, keep)` in it, to its end; see `fork`."""
+        status = 70
+        try:
             self._enter(uid, limits, keep, stdio, furnishing)
             status = 71
             body(text, keep)

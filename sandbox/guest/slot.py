@@ -3,12 +3,15 @@
 A server never forks for a run itself. After a fork, each page of memory that either side writes to
 is copied, and a server with its loop, its buffers and all its runs writes to many; the process in
 a slot does next to nothing, and it has been locked down ahead of the run. It takes one run at a
-time: the server sends what the run needs and its descriptors, and hears how the run ended.
+time: the server sends what the run needs and its descriptors, and hears how the run ended. Where
+runs are told apart by user ids, the process of the next run is forked while the last verdict
+travels: it waits for its orders itself, and then gives up what is left to give up.
 
 To the slot: a head (`_START`), a text for the run, and descriptors. From the slot: `{"ready":
 true}` or `{"refused": reason}` once, then for each run a tail (`_END`), followed by the reason
 where there could be no run, and by a report where the slot's process did the work itself. The
-process id of a run stands in a page that both share, for the server to end it.
+process id of a run and its user id stand in a page that all share, for the server to end it and
+for the slot's process to clean up after it.
 """
 
 from __future__ import annotations
@@ -45,7 +48,8 @@ Here = Callable[[bytes, list[int]], bytes]
 
 _START = struct.Struct(">IBQ5Q")  # length of the text, flags, user id, limits
 _END = struct.Struct(">IidQBB")  # length of the text, status, cpu seconds, bytes, clean, is infra
-_PID = struct.Struct("=i")
+_UNDER_WAY = struct.Struct("=ii")  # process id, user id
+_NONE = (0, 0)
 _OUTPUT, _HELPER, _HERE = 1, 2, 4
 _WORN_BYTES = 64 << 20
 """By so much the slot's process may grow through what it does itself; each fork copies it."""
@@ -174,7 +178,7 @@ class Slot:
         if self._is_here:
             self._replace()
             return
-        (pid,) = _PID.unpack_from(self._page)
+        pid, _uid = _UNDER_WAY.unpack_from(self._page)
         if pid and self._on_end is not None:
             self._killed = True
             with contextlib.suppress(OSError):
@@ -251,8 +255,69 @@ def _live(
     _Here.limit = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + _WORN_BYTES
     if work.here is not None:  # as a judge of its own has it; what is forked sets its own
         resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    ahead = confinement.identity == "uids" and work.here is None and not work.furnished
     while True:
-        _run(plain, page, confinement, work)
+        if not (ahead and _run_ahead(plain, page, confinement, work)):
+            _run(plain, page, confinement, work)
+
+
+def _run_ahead(line: Any, page: mmap.mmap, confinement: Confinement, work: _Work) -> bool:
+    """Has a process wait for the next run, which it then is; says whether one could be had."""
+    try:
+        pid = os.fork()
+    except OSError:
+        return False
+    if pid == 0:
+        _become_run(line, page, confinement, work)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    taken, uid = _UNDER_WAY.unpack_from(page)
+    _UNDER_WAY.pack_into(page, 0, *_NONE)
+    _pid, status, usage = os.wait4(pid, 0)
+    if taken:
+        _tell_end(line, confinement, uid, status, usage)
+    elif status == 0:
+        os._exit(0)  # the server has gone
+    return True
+
+
+def _become_run(line: Any, page: mmap.mmap, confinement: Confinement, work: _Work) -> NoReturn:
+    """Waits for a run and is it from then on."""
+    try:
+        kernel.die_with_parent()
+        orders = _receive(line)
+        if orders is None:
+            os._exit(0)
+        flags, uid, amounts, text, descriptors = orders
+        _UNDER_WAY.pack_into(page, 0, os.getpid(), uid)
+        page.close()  # what runs here must not say which process its server is to end
+        if flags & _HELPER:
+            _help(confinement, work, text, descriptors, uid)
+        output = descriptors.pop() if flags & _OUTPUT else -1
+        confinement.be(uid, amounts, descriptors, (-1, output, output), work.body, text)
+    finally:
+        os._exit(70)
+
+
+def _receive(line: Any) -> tuple[int, int, list[int], bytes, list[int]] | None:
+    """Flags, user id, limits, text and descriptors of a run; none if the server has gone."""
+    data, ancillary, _flags, _address = line.recvmsg(_READ, 64)
+    if not data:
+        return None
+    (received,) = ancillary
+    size, flags, uid, *amounts = _START.unpack_from(data)
+    text = data[_START.size :]
+    while len(text) < size:
+        text += line.recv(size - len(text))
+    return flags, uid, amounts, text, list(memoryview(received[2]).cast("i"))
+
+
+def _tell_end(
+    line: Any, confinement: Confinement, uid: int, status: int, usage: resource.struct_rusage
+) -> None:
+    """Cleans up after a run and says how it ended."""
+    clean = confinement.clean(uid)
+    cpu = usage.ru_utime + usage.ru_stime
+    line.sendall(_END.pack(0, status, cpu, usage.ru_maxrss * 1024, clean, False))
 
 
 def _run(line: Any, page: mmap.mmap, confinement: Confinement, work: _Work) -> None:
@@ -261,23 +326,17 @@ def _run(line: Any, page: mmap.mmap, confinement: Confinement, work: _Work) -> N
     This goes on between a fork and the next, with a page to be copied for each that it writes to:
     hence as few functions and objects as can be.
     """
-    data, ancillary, _flags, _address = line.recvmsg(_READ, 64)
-    if not data:
+    orders = _receive(line)
+    if orders is None:
         os._exit(0)
-    (received,) = ancillary
-    descriptors = list(memoryview(received[2]).cast("i"))
-    size, flags, uid, *amounts = _START.unpack_from(data)
-    text = data[_START.size :]
-    while len(text) < size:
-        text += line.recv(size - len(text))
+    flags, uid, amounts, text, descriptors = orders
     if flags & _HERE:
         _run_here(line, work, text, descriptors)
         return
-    status, cpu, rss, clean, reason = 0, 0.0, 0, True, b""
+    reason = b""
     try:
         if flags & _HELPER:
-            assert work.helper is not None
-            pid = _fork_helper(confinement, work.helper, text, descriptors, uid, page)
+            pid = _fork_helper(confinement, work, text, descriptors, uid, page)
         else:
             output = descriptors.pop() if flags & _OUTPUT else -1
             pid = confinement.fork(
@@ -288,16 +347,16 @@ def _run(line: Any, page: mmap.mmap, confinement: Confinement, work: _Work) -> N
     except OSError as error:
         reason = f"can't start a process: {error}".encode()
     else:
-        _PID.pack_into(page, 0, pid)
+        _UNDER_WAY.pack_into(page, 0, pid, uid)
     for descriptor in descriptors:
         os.close(descriptor)
-    if not reason:
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-        _PID.pack_into(page, 0, 0)
-        _pid, status, usage = os.wait4(pid, 0)
-        cpu, rss = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
-        clean = confinement.clean(uid)
-    line.sendall(_END.pack(len(reason), status, cpu, rss, clean, bool(reason)) + reason)
+    if reason:
+        line.sendall(_END.pack(len(reason), 0, 0.0, 0, True, True) + reason)
+        return
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    _UNDER_WAY.pack_into(page, 0, *_NONE)
+    _pid, status, usage = os.wait4(pid, 0)
+    _tell_end(line, confinement, uid, status, usage)
 
 
 def _run_here(line: Any, work: _Work, text: bytes, descriptors: list[int]) -> None:
@@ -323,27 +382,37 @@ class _Here:
 
 def _fork_helper(
     confinement: Confinement,
-    helper: Helper,
+    work: _Work,
     text: bytes,
     descriptors: list[int],
     uid: int,
     page: mmap.mmap,
 ) -> int:
-    """Starts a helper, which goes when its parent goes and holds none of its connections."""
+    """Starts a helper, which goes when its parent goes."""
     pid = os.fork()
     if pid == 0:
         with contextlib.suppress(BaseException):
             page.close()  # what it starts must not say which process its server is to end
             kernel.die_with_parent()
-            first = 3
-            for descriptor in sorted(descriptors[:-1]):  # the last is its server's own pipe
-                os.closerange(first, descriptor)
-                first = descriptor + 1
-            os.closerange(first, 1 << 16)
-            confinement.begin_anew()
-            helper(text, descriptors, uid)
+            _help(confinement, work, text, descriptors, uid)
         os._exit(0)
     return pid
+
+
+def _help(
+    confinement: Confinement, work: _Work, text: bytes, descriptors: list[int], uid: int
+) -> NoReturn:
+    """Is a helper from here on, with none of the connections of the slot's process."""
+    with contextlib.suppress(BaseException):
+        first = 3
+        for descriptor in sorted(descriptors[:-1]):  # the last is its server's own pipe
+            os.closerange(first, descriptor)
+            first = descriptor + 1
+        os.closerange(first, 1 << 16)
+        confinement.begin_anew()
+        assert work.helper is not None
+        work.helper(text, descriptors, uid)
+    os._exit(0)
 
 
 def plain_socket(descriptor: int) -> Any:

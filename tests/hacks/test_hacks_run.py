@@ -26,7 +26,8 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from sandbox.base import Sandbox
-from sandbox.docker import LABEL
+from sandbox.docker import LABEL, connect
+from sandbox.errors import SandboxUnavailableError
 from sandbox.outcome import Outcome
 from tests.hacks.catalogue import (
     ADDS_ONE,
@@ -75,6 +76,7 @@ class Course:
     sandbox: Sandbox
     canary: Path
     wanted: dict[str, list[Entry]]
+    earlier: frozenset[str]
     mark: str = field(default_factory=lambda: f"hack{secrets.token_hex(6)}")
     trials: dict[tuple[str, str], Trial] = field(default_factory=dict)
     remains: dict[str, list[str]] = field(default_factory=dict)
@@ -132,15 +134,17 @@ class Course:
             time.sleep(0.05)
 
     def _extra_processes(self) -> list[str]:
-        """Processes of the sandbox besides its servers and those that wait in its slots."""
+        """Processes of the sandbox besides its servers, its slots' and those that wait in them."""
         if self.backend == "docker":
-            return container_processes(self.sandbox)
+            return container_processes(self.sandbox, self.earlier)
         cell = self.sandbox._pool._cell  # type: ignore[attr-defined]
         starters = {stream._process.pid for stream in (cell._judge, cell._zygote)}
         servers = {pid for starter in starters for pid in children(starter)}
         slots = {pid for server in servers for pid in children(server)}
+        ahead = {pid for slot in slots for pid in children(slot) if owner(pid) == owner(slot)}
         below = {pid for starter in starters for pid in descendants(starter)}
-        left = below - servers - slots  # other sandboxes of this session are nobody's business here
+        # other sandboxes of this session are nobody's business here
+        left = below - servers - slots - ahead
         return [f"process {pid}" for pid in sorted(left)]
 
 
@@ -150,24 +154,40 @@ def _is_short(entry: Entry) -> bool:
     return not (waits(entry) or judged or (isinstance(entry.exam, Suite) and entry.exam.fresh))
 
 
-def container_processes(sandbox: Any) -> list[str]:
-    """What a Docker sandbox has besides two containers with a server and its slots in each."""
+def container_processes(sandbox: Any, earlier: frozenset[str]) -> list[str]:
+    """What a Docker sandbox has besides two containers with a server and its slots in each.
+
+    Whatever waits in a slot for the next run has the slot's user; a run has another. Containers
+    that were there earlier belong to other sandboxes of this process.
+    """
     cell = sandbox._pool._cell
     streams = (cell._judge, cell._zygote)
     ours = {stream._container.id for stream in streams}
     lines: list[str] = []
     for stream in streams:
         table = stream._container.top()
-        place, above = (table["Titles"].index(title) for title in ("PID", "PPID"))
+        place, above, user = (table["Titles"].index(title) for title in ("PID", "PPID", "UID"))
         rows = table["Processes"]
-        known = {row[place] for row in rows}
-        servers = {row[place] for row in rows if row[above] not in known}
+        users = {row[place]: row[user] for row in rows}
+        servers = {row[place] for row in rows if row[above] not in users}
+        slots = {row[place] for row in rows if row[above] in servers}
         lines += [
-            " ".join(row) for row in rows if row[place] not in servers and row[above] not in servers
+            " ".join(row)
+            for row in rows
+            if row[place] not in servers | slots
+            and not (row[above] in slots and row[user] == users[row[above]])
         ]
     filters = {"label": f"{LABEL}={os.getpid()}"}
     others = sandbox._client.containers.list(all=True, filters=filters)
-    return lines + [f"container {other.name}" for other in others if other.id not in ours]
+    return lines + [f"container {other.name}" for other in others if other.id not in ours | earlier]
+
+
+def own_containers() -> frozenset[str]:
+    """Ids of the containers of this process, if there is an engine."""
+    with contextlib.suppress(SandboxUnavailableError), contextlib.closing(connect()) as client:
+        filters = {"label": f"{LABEL}={os.getpid()}"}
+        return frozenset(one.id for one in client.containers.list(all=True, filters=filters))
+    return frozenset()
 
 
 def children(pid: int) -> set[int]:
@@ -177,6 +197,15 @@ def children(pid: int) -> set[int]:
         for task in os.scandir(f"/proc/{pid}/task"):
             found |= {int(word) for word in Path(task.path, "children").read_text().split()}
     return found
+
+
+def owner(pid: int) -> str:
+    """The user ids of a process, or nothing once it has gone."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("Uid:"):
+                return line
+    return ""
 
 
 def descendants(root: int) -> set[int]:
@@ -226,8 +255,9 @@ def course(
                 wanted[family].append(entry)
     folder = tmp_path_factory.mktemp("canary")
     folder.chmod(0o777)
+    earlier = own_containers() if backend == "docker" else frozenset()
     with start_blocking_portal() as portal, open_sandbox(backend, portal, _SLOTS) as sandbox:
-        runs = Course(backend, portal, sandbox, folder / "canary.txt", wanted)
+        runs = Course(backend, portal, sandbox, folder / "canary.txt", wanted, earlier)
         yield runs
 
 
