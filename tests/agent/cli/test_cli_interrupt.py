@@ -25,14 +25,6 @@ INTERRUPTED = (130, -signal.SIGINT)
 Process = tuple[int, str]
 
 
-@pytest.fixture(autouse=True)
-def _heard() -> Iterator[None]:
-    """A shell that starts something in the background has it ignore Ctrl-C, and all below it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def processes() -> dict[int, tuple[int, str]]:
     """Parent and start time of every process."""
     found: dict[int, tuple[int, str]] = {}
