@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .guest.probes import COMPARED
 from .outcome import BREACHES, Outcome
 from .suite import SuiteReport
 
@@ -162,6 +163,10 @@ class TestReport(_Frozen):
     """Whether it rests on nothing but the word of the candidate's own objects."""
 
 
+COMMON_BITS = 3 * COMPARED
+"""How many bits `Observation.common` has."""
+
+
 class Observation(_Frozen):
     """What a program did on one probe.
 
@@ -171,6 +176,8 @@ class Observation(_Frozen):
         digest: the same for equal values, and for exceptions of the same name.
         preview: the beginning of the value, or the exception's name.
         changed: whether the program changed an argument in place.
+        common: what the value has in common with the arguments, as bits; see
+            `sandbox.guest.probes.common`.
         steady: whether it gave the same value when asked once more; `None` where it wasn't.
         idempotent: whether it makes of that value what it is; `None` where nobody asked.
     """
@@ -179,6 +186,7 @@ class Observation(_Frozen):
     digest: str
     preview: str = ""
     changed: bool = False
+    common: int = 0
     steady: bool | None = None
     idempotent: bool | None = None
 
@@ -277,12 +285,13 @@ def read_reply(reply: dict[str, Any], isolation: str) -> Report:
 
 
 def _observation(item: list[Any]) -> Observation:
-    kind, digest, preview, changed, steady, idempotent = item
+    kind, digest, preview, changed, common, steady, idempotent = item
     return Observation(
         kind=kind,
         digest=digest,
         preview=preview,
         changed=changed,
+        common=common,
         steady=steady,
         idempotent=idempotent,
     )

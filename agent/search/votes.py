@@ -12,11 +12,13 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial, reduce
+from operator import and_
 
 from pydantic import BaseModel, ConfigDict
 
 from agent.search.base import Proposal, behaviour
+from sandbox.jobs import COMMON_BITS
 from sandbox.outcome import Outcome
 from verifiers.verdict import Verdict
 
@@ -42,6 +44,8 @@ class Vote(BaseModel):
         answers: to the probes, as far as it got; equal ones are the same answer.
         raised: share of the answers that are no value: exceptions, timeouts, objects.
         changed: whether it changed an argument in place.
+        common: what all its values have in common with the arguments, as bits; see
+            `sandbox.jobs.Observation`.
         steady: whether it gave the same answers when asked once more, as far as it was.
         idempotent: whether it makes of each of its answers what that is; `None` if nobody asked.
         did: what tests and probes saw, as one digest.
@@ -56,6 +60,7 @@ class Vote(BaseModel):
     answers: tuple[str, ...] = ()
     raised: float = 0.0
     changed: bool = False
+    common: int = 0
     steady: bool = True
     idempotent: bool | None = None
     did: str = ""
@@ -75,11 +80,18 @@ def vote_of(proposal: Proposal, verdict: Verdict) -> Vote:
         answers=tuple(probe.answer for probe in probes),
         raised=1 - values / len(probes) if probes else 0.0,
         changed=any(probe.changed for probe in probes),
+        common=reduce(and_, (probe.common for probe in probes if probe.kind == "value"), -1)
+        if values
+        else 0,
         steady=all(probe.steady is not False for probe in probes),
         idempotent=all(returned) if returned else None,
         did=behaviour(verdict),
         size=verdict.size,
     )
+
+
+def _has_in_common(bit: int, vote: Vote) -> bool:
+    return bool(vote.common >> bit & 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +116,18 @@ _HABITS: tuple[Callable[[Vote], bool | None], ...] = (
     lambda vote: vote.steady,
     lambda vote: not vote.changed,
     lambda vote: vote.idempotent,
+    lambda vote: vote.raised == 0,
+    *(partial(_has_in_common, bit) for bit in range(COMMON_BITS)),
 )
-"""What may be expected of a function where most do so: to give the same answer to the same
-question, to leave its arguments alone, to leave alone what it has made itself."""
-_FEWEST = 3
-_MOST_PART = 0.75
-"""Groups that have a habit before the others are expected to, and their share of all groups."""
+"""What may be expected of a function where others do so: to give the same answer to the same
+question, to leave its arguments alone, to leave alone what it has made itself, to answer at all, to
+give as many items as it got, none but those that it got, or just those, in whatever order."""
+_HAVING = 0.5
+"""The share of groups that have a habit from which on it is expected of the others. What holds for
+all answers of half of the groups is hardly there by chance: they differ, so they speak for
+themselves."""
 BROKEN = 1.0
-"""Votes that a group loses for each habit that it alone, or with few others, doesn't have."""
+"""Votes that a group loses for each habit that is expected and that it hasn't."""
 
 Worth = Callable[[Sequence[Vote], Sequence[Group]], Sequence[float]]
 """What each group is worth, given all votes and the groups of those that count."""
@@ -155,12 +171,12 @@ def by_size(_votes: Sequence[Vote], groups: Sequence[Group]) -> list[float]:
 
 
 def broken(groups: Sequence[Group]) -> list[int]:
-    """How many habits of most groups each breaks; groups differ, so they speak for themselves."""
+    """How many habits of the other groups each breaks."""
     counts = [0] * len(groups)
     for habit in _HABITS:
         told = [habit(group.members[0]) for group in groups]
         having = told.count(True)
-        if having >= max(_FEWEST, _MOST_PART * (len(told) - told.count(None))):
+        if having and having >= _HAVING * (len(told) - told.count(None)):
             counts = [count + (one is False) for count, one in zip(counts, told, strict=True)]
     return counts
 

@@ -7,6 +7,7 @@ builtin values or refused, and here made short: a digest that equal values share
 
 from __future__ import annotations
 
+import collections
 import hashlib
 import math
 from collections.abc import Sequence
@@ -23,6 +24,9 @@ _REPEATED = 3
 _RETURNED = 6
 """Probes of one argument whose answer is given back to the function."""
 _LONGEST_RETURNED = 4_000
+COMPARED = 4
+"""Arguments that are compared with the answer, the first."""
+_LONGEST_COMPARED = 1_000
 _PREVIEW = 60
 _DIGITS = 12
 """To which floats are compared: two ways to add up may differ in the last bits."""
@@ -30,11 +34,12 @@ _LARGE = 1e15
 
 
 def observe(candidate: remote.Remote, calls: Sequence[str]) -> list[list[Any]]:
-    """What each call gives: kind, digest, preview, whether an argument was changed, and two habits.
+    """What each call gives: kind, digest, preview, what became of the arguments, and two habits.
 
-    Those are looked for in the first calls that gave a value, once all have been made: whether it
-    comes again if the call does, and whether the function makes of that value what it is. `None`
-    where nobody looked.
+    Of the arguments, it is said whether one was changed, and what the value has in common with
+    them; see `common`. Habits are looked for in the first calls that gave a value, once all have
+    been made: whether it comes again if the call does, and whether the function makes of that
+    value what it is. `None` where nobody looked.
 
     The kinds are `value`, `raised` (the preview names the exception), `foreign` (no builtin
     value), `timeout`, and `lost` (there was no answer to this one and there will be none to any).
@@ -56,7 +61,7 @@ def observe(candidate: remote.Remote, calls: Sequence[str]) -> list[list[Any]]:
     for is_value, answer in candidate.each([call.encode() for call in calls]):
         seen = _seen(is_value, answer)
         place = len(found)
-        seen.append(seen[0] == "value" and _changed(candidate, calls[place]))
+        seen += _compared(candidate, calls[place], answer) if seen[0] == "value" else (False, 0)
         found.append(seen)
         if seen[0] == "value" and len(again) < _REPEATED:
             again[place] = calls[place].encode()
@@ -138,13 +143,40 @@ def _ending(error: BaseException) -> list[Any]:
     return ["raised", digest(name), name[:_PREVIEW]]
 
 
-def _changed(candidate: remote.Remote, call: str) -> bool:
-    """Whether the arguments look other than those that were sent."""
+def _compared(candidate: remote.Remote, call: str, answer: Any) -> tuple[bool, int]:
+    """Whether the arguments look other than those that were sent, and what is in common."""
     try:
         sent, back = candidate.arguments(call)
-        return [canonical(one) for one in sent] != [canonical(one) for one in back]
+        changed = [canonical(one) for one in sent] != [canonical(one) for one in back]
     except Exception:
-        return True  # what can't be read is not what was sent
+        return True, 0  # what can't be read is not what was sent
+    return changed, common(sent, answer)
+
+
+def common(arguments: Sequence[Any], answer: Any) -> int:
+    """What a string or a list has in common with the arguments that are such, too.
+
+    Returns:
+        Three bits for each of the first arguments, the lowest for the first: as many items, no
+        item that the argument hasn't as often, and both.
+    """
+    if not _is_compared(answer):
+        return 0
+    found, own = 0, _items(answer)
+    for place, argument in enumerate(arguments[:COMPARED]):
+        if _is_compared(argument):
+            length = len(argument) == len(answer)
+            part = own <= _items(argument)
+            found |= (length | part << 1 | (length and part) << 2) << 3 * place
+    return found
+
+
+def _is_compared(value: object) -> bool:
+    return type(value) in (str, list, tuple) and len(value) <= _LONGEST_COMPARED  # type: ignore[arg-type]
+
+
+def _items(value: Any) -> collections.Counter[str]:
+    return collections.Counter(map(canonical, value))
 
 
 def digest(text: str) -> str:

@@ -172,6 +172,36 @@ async def test_habits_are_looked_for(
     assert [one.idempotent for one in seen] == idempotent
 
 
+LENGTH, PART, ALL = 0b001, 0b010, 0b111
+
+
+@pytest.mark.parametrize(
+    ("body", "call", "bits"),
+    [
+        ("sorted(x)", "f([2, 1])", ALL),
+        ("''.join(sorted(x))", "f('ba')", ALL),
+        ("list(str(x))", "f('ba')", ALL),
+        ("[1.0, 2]", "f([2.0, 1])", ALL),
+        ("x[1:]", "f([2, 1, 1])", PART),
+        ("x[:1] * 2", "f([2, 1])", LENGTH),
+        ("x + x", "f([2])", 0),
+        ("x + x", "f([])", ALL),
+        ("len(x)", "f([2])", 0),
+        ("{1}", "f([1])", 0),
+        ("[1]", "f(1)", 0),
+        ("x", f"f({'a' * 2000!r})", 0),
+        ("y", "f([1], [2])", LENGTH | ALL << 3),
+        ("y", "f(5, [2])", ALL << 3),
+        ("[[]]", "f([[]])", ALL),
+    ],
+)
+async def test_what_an_answer_has_in_common_with_the_arguments(
+    verifier: Verifier, body: str, call: str, bits: int
+) -> None:
+    (seen,) = await _answers(verifier, f"def f(x, y=None): return {body}", call)
+    assert seen.common == bits
+
+
 async def test_what_is_no_builtin_value_is_told_apart_and_believed_in_nothing(
     verifier: Verifier,
 ) -> None:

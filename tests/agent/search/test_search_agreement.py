@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -88,23 +89,44 @@ def test_exceptions_speak_against_a_program() -> None:
         ({"idempotent": True}, {"idempotent": False}),
         ({"steady": True}, {"steady": False}),
         ({}, {"changed": True}),
+        ({"common": 0b001}, {}),
+        ({"common": 0b111_000}, {"common": 0b001_000}),
     ],
 )
-def test_habits_of_most_programs_speak_against_the_others(
-    habit: dict[str, bool], is_broken_by: dict[str, bool]
+def test_habits_of_others_speak_against_a_program(
+    habit: dict[str, Any], is_broken_by: dict[str, Any]
 ) -> None:
-    def with_habit(answers: str, **given: bool) -> Verdict:
+    def with_habit(answers: str, **given: Any) -> Verdict:
         one = verdict(answers)
         probes = tuple(probe.model_copy(update=given) for probe in one.probes)
         return one.model_copy(update={"probes": probes})
 
     odd = with_habit("a", **is_broken_by)
-    most = [with_habit(letter, **habit) for letter in "bcd"]
-    assert chosen(odd, *most) == 1
-    assert chosen(odd, *most[:2]) == 0, "too few to tell what is usual"
-    assert chosen(odd, with_habit("e", **is_broken_by), *most) == 0, "too many to be odd"
-    assert chosen(odd, odd, odd, *most) == 0, "one vote against three"
-    assert chosen(with_habit("a"), *most) == 0, "nobody looked, or it has it"
+    others = [with_habit(letter, **habit) for letter in "bcd"]
+    broken = [with_habit(letter, **is_broken_by) for letter in "ef"]
+    assert chosen(odd, *others) == 1
+    assert chosen(odd, others[0]) == 1, "half of the groups have it"
+    assert chosen(odd, *broken, *others[:2]) == 0, "too few have it"
+    assert chosen(odd, odd, odd, *others) == 0, "one vote against three"
+    assert chosen(with_habit("a", **habit), *others) == 0, "it has it"
+
+
+def test_what_is_in_common_has_to_be_so_in_all_answers() -> None:
+    values = [Observation(kind="value", digest=f"{bits}", common=bits) for bits in (0b111, 0b011)]
+    raised = Observation(kind="raised", digest="!")
+
+    def common(*probes: Observation) -> int:
+        passed = Verdict(outcome=Outcome.PASSED, reward=1.0, probes=probes)
+        return vote_of(Proposal(index=0), passed).common
+
+    assert common(*values, raised) == 0b011
+    assert common(raised) == common() == 0
+
+
+def test_to_answer_at_all_is_a_habit() -> None:
+    raising, *others = verdict("aaaxy!"), verdict("aaaxbc"), verdict("aaaeyg")
+    assert chosen(raising, *others) == 1, "though it shares the most"
+    assert chosen(raising, verdict("aaab!c"), verdict("aaaey!")) == 0, "so do the others"
 
 
 def test_without_tests_whoever_answers_votes() -> None:
