@@ -104,17 +104,17 @@ def run(asked: SearchOptions) -> Section:
     ]
     lines = _lines(rows)
     said: dict[str, object] = {}
-    for name, places in halves.items():
-        some = [searches[place] for place in places]
-        for what, cases in judged(some, belief).items():
-            error, floor = calibration_error(cases), _floor(cases, asked.seed)
-            said[f"{name}, {what}"] = {"error": error, "floor": floor}
-            lines += [
-                "",
-                f"confidence, tasks {name}, {what}: calibration error {error:.3f} "
-                f"(of one without any, so many cases would show {floor:.3f})",
-            ]
-            lines += diagram(cases)
+    for whose, own in (("shipped", usual_belief()), ("fitted again", belief)):
+        for name, places in halves.items():
+            for what, cases in judged([searches[place] for place in places], own).items():
+                error, floor = calibration_error(cases), _floor(cases, asked.seed)
+                said[f"{whose}, {name}, {what}"] = {"error": error, "floor": floor}
+                lines += [
+                    "",
+                    f"confidence, {whose}, tasks {name}, {what}: calibration error {error:.3f} "
+                    f"(of one without any, so many cases would show {floor:.3f})",
+                ]
+                lines += diagram(cases)
     if asked.belief is not None:
         asked.belief.write_text(
             json.dumps(belief.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8"
