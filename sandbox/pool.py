@@ -71,7 +71,7 @@ class Pool:
         self._runs_per_cell = runs_per_cell
         self._seconds_per_cell = seconds_per_cell
         self._indexes = indexes
-        self._places = anyio.Semaphore(slots)
+        self._places = anyio.Semaphore(slots, fast_acquire=True)
         self._changing = anyio.Lock()
         self._cell: Cell | None = None
         self._cells: set[Cell] = set()
