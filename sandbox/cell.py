@@ -76,7 +76,8 @@ class Cell:
         self._waiting: dict[int, _Waiter] = {}
         self._numbers = itertools.count(1)
         self._frames = bytearray()
-        self._sending, self._sending_zygote = anyio.Lock(fast_acquire=True), anyio.Lock(fast_acquire=True)
+        self._sending = anyio.Lock(fast_acquire=True)
+        self._sending_zygote = anyio.Lock(fast_acquire=True)
         self._silent = {"judge's server": 0, "zygote": 0}
         self._lost = ""
 

@@ -27,6 +27,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -55,6 +56,8 @@ _WORN_BYTES = 64 << 20
 """By so much the slot's process may grow through what it does itself; each fork copies it."""
 _HERE_MEMORY = 2 << 30
 _RUNS_PER_COLLECTION = 64
+_BEGIN_SECONDS = 5.0
+"""So long a run that is to end may take to begin."""
 _READ = 1 << 16
 _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
@@ -114,6 +117,7 @@ class Slot:
         self._work = _Work(number, body, helper, here, furnished)
         self._on_end: Callable[[Ending], None] | None = None
         self._killed = False
+        self._asked = 0.0
         self._is_here = False
         self._page = mmap.mmap(-1, mmap.PAGESIZE)
         self._begin()
@@ -163,6 +167,7 @@ class Slot:
             here: have the slot's process do its `here` itself.
         """
         self._on_end, self._killed, self._is_here = on_end, False, here
+        self._asked = 0.0
         body = text.encode()
         flags = (_OUTPUT if output else 0) | (_HELPER if helper else 0) | (_HERE if here else 0)
         data = _START.pack(len(body), flags, uid, *limits.amounts()) + body
@@ -184,10 +189,17 @@ class Slot:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
         elif self._on_end is not None:  # it is about to begin
-            self._loop.at(self, 0.01, self.kill)
+            self._asked = self._asked or time.monotonic()
+            if time.monotonic() - self._asked < _BEGIN_SECONDS:
+                self._loop.at(self, 0.01, self.kill)
+            else:
+                self._replace(infra="its process ended before it had begun")
 
-    def _replace(self) -> None:
-        """Ends the slot's process, which is at work itself, and puts another in its place."""
+    def _replace(self, infra: str = "") -> None:
+        """Ends the slot's process, which is at work itself, and puts another in its place.
+
+        Or it waits for the end of a run whose orders were lost with the process that took them.
+        """
         if self._on_end is None:
             return
         self._loop.vital.discard(self._pid)
@@ -198,7 +210,7 @@ class Slot:
             os.waitpid(self._pid, 0)
         self._begin()
         on_end, self._on_end = self._on_end, None
-        on_end(Ending(signal.SIGKILL, stopped=True))
+        on_end(Ending(infra=infra) if infra else Ending(signal.SIGKILL, stopped=True))
 
     def _read(self) -> None:
         data = self._socket.recv(_END.size, socket.MSG_WAITALL)

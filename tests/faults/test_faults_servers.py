@@ -19,6 +19,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 import sandbox.cell
 import sandbox.local
+import sandbox.program
 from sandbox.base import Sandbox
 from sandbox.docker import DockerSandbox
 from sandbox.jobs import Job, Report
@@ -147,6 +148,26 @@ def test_a_program_whose_sandbox_breaks_twice_has_failed(
     assert reports[0].outcome is Outcome.CRASH
     assert "no way out" in reports[0].detail
     assert portal.call(verdicts, place) == [outcome for _, outcome in PLAIN]
+
+
+def test_orders_that_are_lost_with_the_process_that_took_them(
+    backend: str, open_sandbox: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the kernel is out of memory in just that moment."""
+    if os.geteuid() != 0:
+        pytest.skip("an ordinary user's programs have no process ahead of them")
+    name, texts = "regreen_guest.slot", sandbox.program.sources()
+    before = "        _UNDER_WAY.pack_into(page, 0, os.getpid(), uid)\n        page.close()"
+    assert texts[name].count(before) == 1
+    killed = "        if b'lose me' in text: os.kill(os.getpid(), 9)\n" + before
+    changed = texts[name].replace(before, killed).replace("_SECONDS = 5.0", "_SECONDS = 0.2")
+    monkeypatch.setitem(texts, name, changed)
+    job = ADDS_ONE.job(f"# lose me\n{ADDS_ONE.right}", {"wall_seconds": 1})
+    with start_blocking_portal() as portal, open_sandbox(backend, portal) as place:
+        report = portal.call(place.run, job)
+        assert report.outcome is Outcome.INFRA, report
+        assert "before it had begun" in (report.detail or "")
+        assert portal.call(verdicts, place) == [outcome for _, outcome in PLAIN]
 
 
 @pytest.mark.parametrize("which", ["judge", "zygote"])

@@ -31,9 +31,12 @@ begun = []
 begin = watch._begin
 watch._begin = lambda *given: (begun.append(1), begin(*given))
 watch.listen()
-watch.arm()
-exec(compile(program, "candidate.py", "exec"), vars(module))
-endless.disarm()
+for _ in range(1000):  # the kernel looks at its timers a few hundred times a second
+    watch.arm()
+    exec(compile(program, "candidate.py", "exec"), vars(module))
+    endless.disarm()
+    if begun:
+        break
 assert begun, "nobody watched"
 """
 

@@ -203,7 +203,7 @@ def test_reduced_isolation(make_job: MakeJob, tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     refusal, level, reduced, identity, raw = json.loads(done.stdout)

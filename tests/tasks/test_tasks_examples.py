@@ -62,7 +62,7 @@ def passes(tests: Sequence[Tests], program: str, folder: Path) -> bool:
             [sys.executable, "-X", "utf8", str(solution)],
             input=case.stdin.encode(),
             capture_output=True,
-            timeout=60,
+            timeout=240,
             check=True,
         )
         if done.stdout.decode().rstrip() != case.stdout.rstrip():

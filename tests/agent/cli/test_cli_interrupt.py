@@ -47,7 +47,7 @@ def descendants(root: int) -> set[Process]:
     return {(pid, everyone[pid][1]) for pid in below if pid in everyone}
 
 
-def left(of: set[Process], seconds: float = 8.0) -> set[Process]:
+def left(of: set[Process], seconds: float = 10.0) -> set[Process]:
     """Those that still run after a while."""
     deadline = time.monotonic() + seconds
     while True:
@@ -92,7 +92,7 @@ def test_at_random_moments(
             seen = interrupt_after(process, moments.uniform(0.0, 0.5))
         else:
             seen = interrupt_after(process, moments.uniform(0.02, 2.5))
-        ended = regreen.end(process, timeout=30)
+        ended = regreen.end(process, timeout=120)
         assert ended.code in INTERRUPTED, (number, ended)
         if ended.code == 130:
             assert "Traceback" not in ended.err
@@ -182,7 +182,7 @@ def hung_engine() -> Iterator[int]:
         yield listening.getsockname()[1]
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come to that"
