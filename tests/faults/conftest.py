@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 from agent.journal import Journal
 from sandbox.outcome import Outcome
 from tests.agent.cli.conftest import Command, cache, regreen
-from tests.sandbox.conftest import backend, open_sandbox
+from tests.sandbox.conftest import backend, let_others_in, open_sandbox
 
 __all__ = ["backend", "cache", "open_sandbox", "regreen"]
 
@@ -106,9 +105,6 @@ def scratch(tmp_path: Path, regreen: Command) -> Path:
     """The folder for temporary files of the commands under test, open to all as /tmp is."""
     folder = tmp_path / "scratch"
     folder.mkdir()
-    for one in (folder, *list(folder.parents)[:3]):
-        status = one.stat()
-        if status.st_uid == os.geteuid() and status.st_mode & 0o011 != 0o011:
-            one.chmod(status.st_mode | 0o711)
+    let_others_in(folder)
     regreen.environment["TMPDIR"] = str(folder)
     return folder

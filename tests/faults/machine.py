@@ -47,10 +47,11 @@ class Machine:
     client: docker.DockerClient | None
     folders: tuple[Path, ...]
     nonce: str
-    _mounts: list[str] = field(default_factory=mounts)
+    _mounts: list[str] = field(default_factory=list)
     _volumes: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        self._mounts = mounts(*self.folders)
         self._volumes = self._volumes_now()
 
     def kill(self, controller: subprocess.Popen[Any]) -> set[int]:
@@ -70,7 +71,7 @@ class Machine:
         ]
         found += [f"container {one.name}: {one.status}" for one in self._containers(controller)]
         found += [str(path) for folder in self.folders for path in folder.iterdir()]
-        found += [f"mount {line}" for line in mounts() if line not in self._mounts]
+        found += [f"mount {line}" for line in mounts(*self.folders) if line not in self._mounts]
         text = Path("/proc/net/unix").read_text()
         found += [
             line for line in text.splitlines() for folder in self.folders if str(folder) in line

@@ -19,6 +19,8 @@ from anyio.from_thread import start_blocking_portal
 from tests.agent.cli.conftest import Command
 from tests.faults.conftest import Suite
 
+pytestmark = pytest.mark.alone
+
 JUMPS = ("+400d", "-400d", "+1h", "-2s", "+0", "-30d")
 
 

@@ -19,6 +19,8 @@ from tests.agent.cli.conftest import Command
 from tests.faults.conftest import Suite
 from tests.hacks.catalogue import ADDS_ONE
 
+pytestmark = pytest.mark.alone
+
 ENOUGH = 64 << 20
 LOCAL = pytest.mark.parametrize("backend", ["local"])
 """Neither backend has a part in it, and this one needs no engine."""

@@ -33,7 +33,7 @@ from tests.faults.test_faults_servers import at_work, slow
 from tests.sandbox.conftest import unavailable
 from tests.sandbox.test_sandbox_endings import wait_until
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.alone]
 
 
 @dataclass

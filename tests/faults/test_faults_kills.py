@@ -37,6 +37,8 @@ OPEN = """
 import sys, anyio
 from sandbox.docker import DockerSandbox
 
+pytestmark = pytest.mark.alone
+
 async def main():
     while True:
         async with DockerSandbox(slots=1):

@@ -29,6 +29,8 @@ from tests.faults.test_faults_kills import opener
 from tests.hacks.catalogue import ADDS_ONE
 from tests.hacks.test_hacks_run import descendants
 
+pytestmark = pytest.mark.alone
+
 PLAIN = [
     (ADDS_ONE.right, Outcome.PASSED),
     (ADDS_ONE.wrong, Outcome.FAILED),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 import anyio
@@ -27,6 +29,17 @@ ADDS_ONE: dict[str, Any] = {
     "filename": "tests.py",
     "weights": {},
 }
+
+
+def let_others_in(folder: Path) -> None:
+    """Lets other users get to a folder of pytest's, as they get to /tmp."""
+    top = Path(tempfile.gettempdir())
+    for one in (folder, *folder.parents):
+        if one == top:
+            return
+        status = one.stat()
+        if status.st_uid == os.geteuid() and status.st_mode & 0o011 != 0o011:
+            one.chmod(status.st_mode | 0o711)
 
 
 def unavailable(reason: str) -> NoReturn:

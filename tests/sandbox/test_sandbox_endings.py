@@ -23,6 +23,9 @@ from sandbox.docker import LABEL, DockerSandbox
 from sandbox.jobs import Isolation, Job, Report
 from sandbox.local import LocalSandbox
 from sandbox.outcome import Outcome
+from tests.sandbox.conftest import let_others_in
+
+pytestmark = pytest.mark.alone
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 MODES = ("local", "reduced", pytest.param("docker", marks=pytest.mark.docker))
@@ -94,10 +97,19 @@ def descendants(root: int) -> set[int]:
     return found
 
 
-def mounts() -> list[str]:
-    """This machine's mounts, those aside that an engine makes for containers of others, too."""
+def mounts(*folders: Path) -> list[str]:
+    """This machine's mounts, but for an engine's and for those of tests that run beside this one.
+
+    Args:
+        folders: of this test, which count all the same.
+    """
     lines = Path("/proc/self/mounts").read_text().splitlines()
-    return [line for line in lines if "docker" not in line]
+    own = tuple(str(folder) for folder in folders)
+    return [
+        line
+        for line in lines
+        if "docker" not in line and ("/pytest-of-" not in line or line.split()[1].startswith(own))
+    ]
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> None:
@@ -129,9 +141,8 @@ def test_nothing_outlives_a_killed_controller(
     nonce = f"{secrets.randbelow(10**9) + 10**9}"
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    for folder in (scratch, *list(scratch.parents)[:3]):
-        folder.chmod(folder.stat().st_mode | 0o711)  # for other users, as /tmp is
-    before = mounts()
+    let_others_in(scratch)
+    before = mounts(scratch)
     jobs = [make_job(STUBBORN.format(nonce=nonce)).model_dump(mode="json")] * 2
     wrapper = [str(Path(__file__).with_name("without_namespaces.py"))] if mode == "reduced" else []
     with subprocess.Popen(
@@ -159,7 +170,7 @@ def test_nothing_outlives_a_killed_controller(
     wait_until(lambda: not any(nonce in command for command in commands().values()))
     wait_until(lambda: not started & set(commands()))
     wait_until(lambda: not list(scratch.iterdir()))
-    assert mounts() == before
+    assert mounts(scratch) == before
     if client is not None:
         wait_until(lambda: not client.containers.list(all=True, ignore_removed=True, filters=ours))
         assert {volume.name for volume in client.volumes.list()} <= volumes

@@ -23,6 +23,7 @@ from sandbox.jobs import Isolation, Job, Report
 from sandbox.launch import Grant, Layout
 from sandbox.local import REDUCED_FLAG, LocalSandbox
 from sandbox.outcome import Outcome
+from tests.sandbox.conftest import let_others_in
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 GOOD = "def f(x): return x + 1\n"
@@ -194,8 +195,7 @@ def test_reduced_isolation(make_job: MakeJob, tmp_path: Path) -> None:
     jobs.append(make_job(GOOD, tests=(property_test,)))
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    for folder in (scratch, *list(scratch.parents)[:3]):
-        folder.chmod(folder.stat().st_mode | 0o711)  # for other users, as /tmp is
+    let_others_in(scratch)
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("without_namespaces.py")), "-c", REDUCED],
         input=json.dumps([job.model_dump(mode="json") for job in jobs]),
