@@ -28,6 +28,8 @@ from tests.faults.conftest import Suite
 from tests.faults.machine import Machine, engine
 from tests.sandbox.test_sandbox_endings import descendants, wait_until
 
+pytestmark = pytest.mark.alone
+
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 KILLS = int(os.environ.get("REGREEN_KILLS", "2"))
 IN_A_ROW = 5
@@ -36,8 +38,6 @@ IN_A_ROW = 5
 OPEN = """
 import sys, anyio
 from sandbox.docker import DockerSandbox
-
-pytestmark = pytest.mark.alone
 
 async def main():
     while True:
