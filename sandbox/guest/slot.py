@@ -281,14 +281,7 @@ def _run_ahead(line: Any, page: mmap.mmap, confinement: Confinement, work: _Work
         return False
     if pid == 0:
         _become_run(line, page, confinement, work)
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    taken, uid = _UNDER_WAY.unpack_from(page)
-    _UNDER_WAY.pack_into(page, 0, *_NONE)
-    _pid, status, usage = os.wait4(pid, 0)
-    if taken:
-        _tell_end(line, confinement, uid, status, usage)
-    elif status == 0:
-        os._exit(0)  # the server has gone
+    _see_out(line, page, confinement, pid)
     return True
 
 
@@ -323,13 +316,21 @@ def _receive(line: Any) -> tuple[int, int, list[int], bytes, list[int]] | None:
     return flags, uid, amounts, text, list(memoryview(received[2]).cast("i"))
 
 
-def _tell_end(
-    line: Any, confinement: Confinement, uid: int, status: int, usage: resource.struct_rusage
-) -> None:
-    """Cleans up after a run and says how it ended."""
-    clean = confinement.clean(uid)
-    cpu = usage.ru_utime + usage.ru_stime
-    line.sendall(_END.pack(0, status, cpu, usage.ru_maxrss * 1024, clean, False))
+def _see_out(line: Any, page: mmap.mmap, confinement: Confinement, pid: int) -> None:
+    """Waits for the end of a run's process, cleans up after it and says how it ended.
+
+    One that has ended before it took a run did so since the server has gone, or was killed.
+    """
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    taken, uid = _UNDER_WAY.unpack_from(page)
+    _UNDER_WAY.pack_into(page, 0, *_NONE)
+    _pid, status, usage = os.wait4(pid, 0)
+    if taken:
+        clean = confinement.clean(uid)
+        cpu = usage.ru_utime + usage.ru_stime
+        line.sendall(_END.pack(0, status, cpu, usage.ru_maxrss * 1024, clean, False))
+    elif status == 0:
+        os._exit(0)
 
 
 def _run(line: Any, page: mmap.mmap, confinement: Confinement, work: _Work) -> None:
@@ -365,10 +366,7 @@ def _run(line: Any, page: mmap.mmap, confinement: Confinement, work: _Work) -> N
     if reason:
         line.sendall(_END.pack(len(reason), 0, 0.0, 0, True, True) + reason)
         return
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    _UNDER_WAY.pack_into(page, 0, *_NONE)
-    _pid, status, usage = os.wait4(pid, 0)
-    _tell_end(line, confinement, uid, status, usage)
+    _see_out(line, page, confinement, pid)
 
 
 def _run_here(line: Any, work: _Work, text: bytes, descriptors: list[int]) -> None:
