@@ -91,21 +91,28 @@ _PRIVATE: dict[str, Any] = {
 
 
 def rehearse(role: str) -> None:
-    """Plays the part of `judge` or `zygote` here, and the other one in a fork that ends with it."""
-    for _ in range(_TIMES):
-        ours, theirs = socket.socketpair()
-        pid = os.fork()
-        if pid == 0:
-            with contextlib.suppress(BaseException):
-                kernel.die_with_parent()
+    """Plays the part of `judge` or `zygote` here, and the other one in a fork.
+
+    It is the same fork each time: it has to import first what this process won't have.
+    """
+    pairs = [socket.socketpair() for _ in range(_TIMES)]
+    pid = os.fork()
+    if pid == 0:
+        with contextlib.suppress(BaseException):
+            kernel.die_with_parent()
+            for ours, _theirs in pairs:
                 ours.close()
-                _play("zygote" if role == "judge" else "judge", theirs)
-            os._exit(0)
+            for _ours, theirs in pairs:
+                with contextlib.suppress(Exception):
+                    _play("zygote" if role == "judge" else "judge", theirs)
+        os._exit(0)
+    for _ours, theirs in pairs:
         theirs.close()
+    for ours, _theirs in pairs:
         with contextlib.suppress(OSError):
             _play(role, ours)
         ours.close()
-        os.waitpid(pid, 0)
+    os.waitpid(pid, 0)
     sys.modules.pop("rehearsal", None)
     signal.signal(endless.ENDED_BY, signal.SIG_DFL)  # as every process here is to find it
     random.seed()
