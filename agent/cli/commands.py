@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from agent.cli import (
-    calibrate,
-    config,
-    doctor,
-    evaluate,
-    fix,
-    github,
-    model,
-    sandbox,
-    solve,
-    train,
-    verify,
-)
-from agent.cli.interrupt import ending
-
 _RESUME = "--resume"
 
-app = typer.Typer(
-    name="regreen",
-    help="Writes code by search and proves it by running it.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+COMMANDS = {
+    "solve": "solve.solve",
+    "verify": "verify.verify",
+    "eval": "evaluate.evaluate",
+    "calibrate": "calibrate.calibrate",
+    "train-reward": "train.train_reward",
+    "fix": "fix.fix",
+    "doctor": "doctor.doctor",
+    "config": "config.app",
+    "github": "github.app",
+    "model": "model.app",
+    "sandbox": "sandbox.app",
+}
+"""The module of each command beside this one, and what it is called there; `app` is a group."""
 
 
 def _version(wanted: bool) -> None:
@@ -45,7 +39,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     _version_wanted: Annotated[
         bool,
@@ -55,26 +48,48 @@ def _root(
     """Writes code by search and proves it by running it."""
 
 
-app.command("solve")(ending(solve.solve))
-app.command("verify")(ending(verify.verify))
-app.command("eval")(ending(evaluate.evaluate))
-app.command("calibrate")(ending(calibrate.calibrate))
-app.command("train-reward")(ending(train.train_reward))
-app.command("fix")(ending(fix.fix))
-app.command("doctor")(ending(doctor.doctor))
-app.add_typer(config.app, name="config")
-app.add_typer(github.app, name="github")
-app.add_typer(model.app, name="model")
-app.add_typer(sandbox.app, name="sandbox")
+def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """The command line with these commands; the module of each is imported for it."""
+    app = typer.Typer(
+        name="regreen",
+        help="Writes code by search and proves it by running it.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for name in names:
+        _add(app, name)
+    return app
+
+
+def _add(app: typer.Typer, name: str) -> None:
+    from agent.cli.interrupt import ending
+
+    module, _, called = COMMANDS[name].partition(".")
+    found: Any = getattr(import_module(f"agent.cli.{module}"), called)
+    if isinstance(found, typer.Typer):
+        app.add_typer(found, name=name)
+    else:
+        command: Callable[..., Any] = ending(found)
+        app.command(name)(command)
 
 
 def run(words: list[str]) -> int:
     """Runs the command that the words name and returns its exit code."""
+    app = application(_needed(words[0] if words else ""))
     try:
         app(args=_with_resume_value(words), prog_name="regreen")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     return 0
+
+
+def _needed(word: str) -> Iterable[str]:
+    """The commands to import where this is the first word: a known one needs no other."""
+    if word == "--version":
+        return ()
+    return (word,) if word in COMMANDS else COMMANDS
 
 
 def _with_resume_value(words: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Exit codes, and which error ends with which.
+"""Exit codes.
 
 0    verified; for `eval` and a batch `verify`: completed
 1    not verified
@@ -9,32 +9,12 @@
 130  interrupted
 
 A fault in Regreen itself ends with 3 and a traceback: it must not look like "not verified".
+`agent.cli.errors` says which error ends with which.
 """
 
 from __future__ import annotations
 
-import errno
-import sqlite3
 from enum import IntEnum
-
-from agent.budget import BudgetExhaustedError
-from agent.calibration import CalibrationError
-from agent.evaluation import ProtocolError
-from agent.fix.environment.setup import SetupError
-from agent.fix.failed import FailedTestsError
-from agent.github.errors import GitHubConfigError, GitHubError
-from agent.journal import JournalError
-from agent.llm.base import ModelConfigError, ModelError
-from agent.reward.model import RewardError
-from agent.routing.profile import ProfileError
-from agent.run import RunError, RunFolderError
-from agent.search.options import StrategyError
-from agent.settings import SettingsError
-from agent.solving import NoTestsError
-from agent.verification import SamplesError
-from sandbox.errors import SandboxError, UnknownRuntimeError, UnknownSandboxError
-from tasks.model import TaskError
-from verifiers.repository import RepositoryError
 
 
 class Exit(IntEnum):
@@ -55,57 +35,3 @@ class UsageError(Exception):
 
 class OutputError(Exception):
     """A result can't be written where it was asked for. One line."""
-
-
-_CODES: tuple[tuple[type[Exception], Exit], ...] = (
-    (UsageError, Exit.USAGE),
-    (SettingsError, Exit.USAGE),
-    (TaskError, Exit.USAGE),
-    (RepositoryError, Exit.USAGE),
-    (FailedTestsError, Exit.USAGE),
-    (GitHubConfigError, Exit.USAGE),
-    (GitHubError, Exit.INFRASTRUCTURE),
-    (SamplesError, Exit.USAGE),
-    (ProtocolError, Exit.USAGE),
-    (NoTestsError, Exit.USAGE),
-    (CalibrationError, Exit.USAGE),
-    (RunFolderError, Exit.INFRASTRUCTURE),
-    (RunError, Exit.USAGE),
-    (StrategyError, Exit.USAGE),
-    (ProfileError, Exit.USAGE),
-    (RewardError, Exit.USAGE),
-    (UnknownSandboxError, Exit.USAGE),
-    (UnknownRuntimeError, Exit.USAGE),
-    (ModelConfigError, Exit.USAGE),
-    (BudgetExhaustedError, Exit.BUDGET),
-    (OutputError, Exit.INFRASTRUCTURE),
-    (SetupError, Exit.INFRASTRUCTURE),
-    (ModelError, Exit.INFRASTRUCTURE),
-    (SandboxError, Exit.INFRASTRUCTURE),
-    (JournalError, Exit.INFRASTRUCTURE),
-)
-_MACHINE_AT_ITS_END = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
-)
-
-
-def known_error(error: BaseException) -> tuple[Exception, Exit] | None:
-    """The error to tell the user of, and the code to end with; `None` for a fault of ours.
-
-    Of a group (task groups raise them) it is the first one that is known.
-    """
-    if isinstance(error, BaseExceptionGroup):
-        for part in error.exceptions:
-            found = known_error(part)
-            if found is not None:
-                return found
-        return None
-    for kind, code in _CODES:
-        if isinstance(error, kind):
-            return error, code
-    if isinstance(error, sqlite3.OperationalError):
-        return OutputError(f"a database can't be used: {error}"), Exit.INFRASTRUCTURE
-    if isinstance(error, OSError) and error.errno in _MACHINE_AT_ITS_END:
-        where = f"{error.filename}: " if error.filename else ""
-        return OutputError(f"{where}{error.strerror}"), Exit.INFRASTRUCTURE
-    return None

@@ -13,7 +13,8 @@ import typer
 
 from agent.budget import Ledger
 from agent.cli import fix_environment, fix_outputs, interrupt, options
-from agent.cli.exits import Exit, OutputError, UsageError, known_error
+from agent.cli.errors import known_error
+from agent.cli.exits import Exit, OutputError, UsageError
 from agent.cli.flags import SEARCH_FLAGS, with_settings
 from agent.cli.output import clean, emit, emit_json
 from agent.cli.recording import recorded

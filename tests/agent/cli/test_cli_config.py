@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import typer
 
-from agent.cli.commands import app
+from agent.cli.commands import application
 from agent.cli.exits import Exit
 from agent.settings import Settings, SettingsError, load_settings, origins
 
@@ -122,7 +122,7 @@ def commands() -> Iterator[tuple[str, Any]]:
         else:
             yield prefix, command
 
-    yield from below("", typer.main.get_command(app))
+    yield from below("", typer.main.get_command(application()))
 
 
 def test_help_everywhere(regreen: Run) -> None:

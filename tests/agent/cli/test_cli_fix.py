@@ -291,7 +291,8 @@ def test_outputs_that_are_asked_for_wrongly_cost_nothing(
     shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from agent.cli import commands
-    from agent.cli.exits import Exit, known_error
+    from agent.cli.errors import known_error
+    from agent.cli.exits import Exit
 
     for words, said in (
         (("--write", "pdf=x"), "unknown format 'pdf': known are"),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agent.cli.commands import run
-from agent.cli.exits import known_error
+from agent.cli.errors import known_error
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ import pytest
 from pydantic import SecretStr
 
 from agent.cli import commands
-from agent.cli.exits import Exit, known_error
+from agent.cli.errors import known_error
+from agent.cli.exits import Exit
 from agent.fix.outputs import files
 from agent.fix.outputs.base import Story
 from agent.fix.report import FixReport, FixStatus
