@@ -6,14 +6,18 @@ after a pass. Beside it: taking turns, one draw for each open task; an oracle th
 task's share of samples that pass; one that knows which tasks can be solved at all; and two simpler
 indices, the highest partial pass rate and the share of failures with behaviours of their own.
 Intervals are paired bootstraps over the tasks.
+
+With `--free-edits N` all of it once more, where up to N edits of each promising failure are tried
+before the next draw (`bench.routing_edits`), still against best-of-N without edits; taking turns is
+then what the edits do by themselves.
 """
 
 from __future__ import annotations
 
 import random
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 
 from agent.routing.chance import Weights
 from agent.routing.fitting import Recorded, fit_weights, histories
@@ -28,6 +32,7 @@ from agent.routing.simulation import (
     walks,
 )
 from bench.routing_bank import halves, read_recorded
+from bench.routing_edits import mended, read_edited
 from bench.routing_tiers import interval
 from bench.search_common import SearchOptions, Section
 
@@ -50,6 +55,7 @@ class Row:
         pooled: draws a task of the pool.
         fewer: how many times fewer.
         interval: 95 %, bootstrap over tasks; `None` where it was not computed.
+        edits: free ones of each promising failure, for the index.
     """
 
     tasks: str
@@ -60,6 +66,7 @@ class Row:
     pooled: float
     fewer: float
     interval: tuple[float, float] | None = None
+    edits: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +74,15 @@ class Dealing:
     """One task in one order, with all that some index may want to know.
 
     Attributes:
-        walk: its chances.
+        walk: its chances, edits included where there are any.
+        plain: likewise without edits; what best-of-N draws.
         share: of its samples that pass.
         best: highest reward before each draw.
         diversity: share of failures with behaviours of their own before each draw.
     """
 
     walk: Walk
+    plain: Walk
     share: float
     best: tuple[float, ...]
     diversity: tuple[float, ...]
@@ -97,31 +106,59 @@ def run(asked: SearchOptions) -> Section:
     Raises:
         MissingDataError: no bank was given.
     """
-    first, second = halves(read_recorded(asked), asked.seed)
-    weights, other = (fit_weights(half, seed=asked.seed) for half in (first, second))
+    recorded = read_recorded(asked)
+    plain = {one.task_id: one for one in recorded}
+    halved = halves(recorded, asked.seed)
+    weights, rows = _measured(halved, plain, asked)
+    data = {"weights": weights.model_dump(), "rows": [asdict(row) for row in rows]}
+    lines = _lines(rows, asked)
+    if asked.free_edits:
+        edits = zip(recorded, read_edited(recorded, asked), strict=True)
+        again = {one.task_id: mended(one, found, asked.free_edits) for one, found in edits}
+        first, second = ([again[one.task_id] for one in half] for half in halved)
+        _, rows = _measured((first, second), plain, asked)
+        data["edited"] = [asdict(replace(row, edits=asked.free_edits)) for row in rows]
+        lines += ["", f"With up to {asked.free_edits} free edits of each promising failure:", ""]
+        lines += _lines(rows, asked)[3:]
+    return Section(lines, data)
+
+
+def _measured(
+    halved: tuple[Sequence[Recorded], Sequence[Recorded]],
+    plain: Mapping[str, Recorded],
+    asked: SearchOptions,
+) -> tuple[Weights, list[Row]]:
+    first, second = halved
+    weights, other = (fit_weights(half, seed=asked.seed) for half in halved)
 
     def table(tasks: Sequence[Recorded], by: Weights) -> list[list[Dealing]]:
         walked = walks(tasks, by, orders=asked.orders, seed=asked.seed)
-        pairs = zip(tasks, walked, strict=True)
-        return [_dealings(one, orders, asked.seed) for one, orders in pairs]
+        drawn = [plain[one.task_id] for one in tasks]
+        without = walks(drawn, by, orders=asked.orders, seed=asked.seed)
+        return [
+            _dealings(one, orders, as_drawn, asked.seed)
+            for one, orders, as_drawn in zip(tasks, walked, without, strict=True)
+        ]
 
     seen, unseen = table(first, weights), table(second, weights)
     rows = measure("fitted", seen, asked.seed)
     rows += measure("untouched", unseen, asked.seed)
     rows += measure("all", [*seen, *unseen], asked.seed)
     rows += measure("crossed", [*table(first, other), *unseen], asked.seed)
-    data = {"weights": weights.model_dump(), "rows": [asdict(row) for row in rows]}
-    return Section(_lines(rows, asked), data)
+    return weights, rows
 
 
-def _dealings(recorded: Recorded, orders: Sequence[Walk], seed: int) -> list[Dealing]:
+def _dealings(
+    recorded: Recorded, orders: Sequence[Walk], plain: Sequence[Walk], seed: int
+) -> list[Dealing]:
     found: list[Dealing] = []
     share = sum(draw.passed for draw in recorded.draws) / len(recorded.draws)
-    for number, walked in enumerate(orders):
+    for number, (walked, as_drawn) in enumerate(zip(orders, plain, strict=True)):
         known = histories(shuffled(recorded, number, seed))
         found.append(
             Dealing(
                 walked,
+                as_drawn,
                 share,
                 tuple(one.best for one in known),
                 tuple((one.behaviours + 1) / (one.count + 1) for one in known),
@@ -162,7 +199,7 @@ def _compare(
             curve[place + 1] += after[min(place, len(after) - 1)] / orders
         for n, sums in ends.items():
             for one in ones:
-                draws, solved = stopping(one.walk, n)
+                draws, solved = stopping(one.plain, n)
                 sums[0] += solved / orders
                 sums[1] += draws / orders
     count = len(tasks)

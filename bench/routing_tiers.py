@@ -5,13 +5,17 @@ Weights and the chance at which a task is given up come from the first half alon
 the share of the full budget's gain in solve rate over greedy that the router reaches, and the share
 of its draws that it takes to get there. The router stops at a first pass; so best-of-N that stops
 is shown beside it. Intervals are paired bootstraps over the tasks of each row.
+
+With `--free-edits N` the same ways are shown once more, where up to N edits of each promising
+failure are tried before the next draw (`bench.routing_edits`). An edit is no draw and asks no
+model; what they cost in the sandbox is shown. Gains stay in terms of draws without edits.
 """
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 
@@ -21,6 +25,7 @@ from agent.routing.profile import Profile
 from agent.routing.route import Difficulty
 from agent.routing.simulation import Walk, routed, stopping, walks
 from bench.routing_bank import halves, read_recorded
+from bench.routing_edits import Edited, mended, read_edited, shuffled_edits
 from bench.search_common import SearchOptions, Section
 
 ROUNDS = 2_000
@@ -76,33 +81,80 @@ def run(asked: SearchOptions) -> Section:
     Raises:
         MissingDataError: no bank was given.
     """
-    first, second = halves(read_recorded(asked), asked.seed)
-    profile, other = _fitted(first, asked), _fitted(second, asked)
-
-    def part(tasks: Sequence[Recorded], by: Profile) -> Part:
-        return walks(tasks, by.weights, orders=asked.orders, seed=asked.seed), by
-
-    rows = _rows("fitted", [part(first, profile)], asked.seed)
-    rows += _rows("untouched", [part(second, profile)], asked.seed)
-    rows += _rows("all", [part(first, profile), part(second, profile)], asked.seed)
-    crossed = [part(first, other), part(second, profile)]
-    rows += _rows("crossed", crossed, asked.seed)
-    tiers = _tiers(crossed)
+    recorded = read_recorded(asked)
+    first, second = halves(recorded, asked.seed)
+    plain = _Fits(first, second, asked)
+    rows, tiers = _measured(plain, plain, asked)
+    lines = _lines(rows, tiers, plain.profile, asked)
     data = {
-        "profile": profile.model_dump(mode="json"),
+        "profile": plain.profile.model_dump(mode="json"),
         "rows": [asdict(row) for row in rows],
         "tiers": [asdict(tier) for tier in tiers],
     }
-    return Section(_lines(rows, tiers, profile, asked), data)
+    if asked.free_edits:
+        edited = dict(
+            zip((one.task_id for one in recorded), read_edited(recorded, asked), strict=True)
+        )
+        n = asked.free_edits
+        again = _Fits(
+            [mended(one, edited[one.task_id], n) for one in first],
+            [mended(one, edited[one.task_id], n) for one in second],
+            asked,
+        )
+        rows, tiers = _measured(again, plain, asked)
+        lines += ["", f"With up to {n} free edits of each promising failure:", ""]
+        lines += _lines(rows, tiers, again.profile, asked)[3:]
+        lines += _cost(again, edited, asked)
+        data["edited"] = {
+            "edits": n,
+            "profile": again.profile.model_dump(mode="json"),
+            "rows": [asdict(row) for row in rows],
+            "tiers": [asdict(tier) for tier in tiers],
+        }
+    return Section(lines, data)
 
 
 Way = Callable[[Walk], tuple[int, bool]]
-Part = tuple[Sequence[Sequence[Walk]], Profile]
-"""Tasks in their orders, and the profile that they are routed by."""
+Walked = Sequence[Sequence[Walk]]
+"""Tasks in their orders."""
 
 
-def _fitted(tasks: Sequence[Recorded], asked: SearchOptions) -> Profile:
-    return choose(tasks, gain=_GAIN, orders=asked.orders, seed=asked.seed)
+class _Fits:
+    """Both halves with a profile fitted to each."""
+
+    def __init__(
+        self, first: Sequence[Recorded], second: Sequence[Recorded], asked: SearchOptions
+    ) -> None:
+        self.first, self.second = first, second
+        self.profile, self.other = (
+            choose(half, gain=_GAIN, orders=asked.orders, seed=asked.seed)
+            for half in (first, second)
+        )
+
+    def parts(self, name: str) -> list[tuple[Sequence[Recorded], Profile]]:
+        """The tasks of a row's name, and what they are routed by."""
+        return {
+            "fitted": [(self.first, self.profile)],
+            "untouched": [(self.second, self.profile)],
+            "all": [(self.first, self.profile), (self.second, self.profile)],
+            "crossed": [(self.first, self.other), (self.second, self.profile)],
+        }[name]
+
+
+def _measured(fits: _Fits, plain: _Fits, asked: SearchOptions) -> tuple[list[Row], list[Tier]]:
+    """All rows; gains are of what `plain`, the draws as they are, come to."""
+    rows: list[Row] = []
+    tiers: list[Tier] = []
+    for name in ("fitted", "untouched", "all", "crossed"):
+        parts = [(_walked(tasks, by, asked), by) for tasks, by in fits.parts(name)]
+        base = [one for tasks, by in plain.parts(name) for one in _walked(tasks, by, asked)]
+        rows += _rows(name, parts, base, asked.seed)
+        tiers = _tiers(parts)
+    return rows, tiers
+
+
+def _walked(tasks: Sequence[Recorded], by: Profile, asked: SearchOptions) -> Walked:
+    return walks(tasks, by.weights, orders=asked.orders, seed=asked.seed)
 
 
 def _router(profile: Profile, most: int) -> Way:
@@ -113,14 +165,14 @@ def _router(profile: Profile, most: int) -> Way:
     return way
 
 
-def _rows(name: str, parts: Sequence[Part], seed: int) -> list[Row]:
+def _rows(name: str, parts: Sequence[tuple[Walked, Profile]], base: Walked, seed: int) -> list[Row]:
     walked = [task for tasks, _ in parts for task in tasks]
     most = min(one.size for task in walked for one in task)
-    full = _means(walked, lambda one: (most, one.first is not None))
-    greedy = _means(walked, lambda one: stopping(one, 1))
+    full = _means(base, lambda one: (most, one.first is not None))
+    greedy = _means(base, lambda one: stopping(one, 1))
     ways: list[tuple[str, list[tuple[float, float]]]] = [
-        ("one draw", greedy),
-        (f"{most} draws each", full),
+        ("one draw", _means(walked, lambda one: stopping(one, 1))),
+        (f"{most} draws each", _means(walked, lambda one: (most, one.first is not None))),
         *(
             (f"best of {n} that stops", _means(walked, partial(stopping, n=n)))
             for n in _STOPS
@@ -181,7 +233,25 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     return ordered[int(0.025 * len(ordered))], ordered[int(0.975 * len(ordered))]
 
 
-def _tiers(parts: Sequence[Part]) -> list[Tier]:
+def _cost(fits: _Fits, edited: Mapping[str, Sequence[Edited]], asked: SearchOptions) -> list[str]:
+    """What the router's edits come to in the sandbox, crossed."""
+    tried, seconds, tasks = 0, 0.0, 0
+    for recorded, by in fits.parts("crossed"):
+        for one, orders in zip(recorded, _walked(recorded, by, asked), strict=True):
+            tasks += len(orders)
+            for number, walked in enumerate(orders):
+                spent = routed(walked, by, walked.size)
+                order = shuffled_edits(one, edited[one.task_id], number, asked.seed)
+                for edits in order[: spent.draws]:
+                    count, took = edits.cost(asked.free_edits)
+                    tried, seconds = tried + count, seconds + took
+    return [
+        f"  the router's edits: {tried / tasks:.1f} judged a task, {seconds / tasks:.2f} s of the"
+        " sandbox, no token"
+    ]
+
+
+def _tiers(parts: Sequence[tuple[Walked, Profile]]) -> list[Tier]:
     ends = [
         routed(one, profile, one.size) for tasks, profile in parts for task in tasks for one in task
     ]

@@ -120,6 +120,7 @@ def read(
     add("--orders", type=int, default=usual.orders, help="shuffled orders of a bank")
     add("--candidates", type=int, default=usual.candidates, help="edits: failing programs")
     add("--edits", type=int, default=usual.edits, help="edits: of each program at the most")
+    add("--free-edits", type=int, default=0, help="tiers, pool: of each promising failure")
     add("--part", choices=("all", "even", "odd"), default="all", help="of a bank's tasks")
     add("--all-edits", action="store_true", help="edits: go on after one that passes")
     add(

@@ -53,6 +53,7 @@ class SearchOptions:
         orders: shuffled orders of a bank.
         candidates: failing programs that are edited; in other sections, programs at a time.
         edits: of each of them at the most.
+        free_edits: in the sections on routing, of each promising failure; 0 for none.
         part: the bank's tasks with even numbers, with odd ones, or all.
         all_edits: go on after an edit that passes, to learn what each kind of edit is worth.
     """
@@ -78,6 +79,7 @@ class SearchOptions:
     orders: int = 200
     candidates: int = 300
     edits: int = 200
+    free_edits: int = 0
     part: str = "all"
     all_edits: bool = False
 

@@ -59,14 +59,15 @@ class Cell:
     Args:
         judge: the stream to the judge's server.
         zygote: the stream to the zygote.
-        slots: how many runs it takes at a time.
+        slots: how many runs are under way at a time; what is sent besides waits for one of them.
     """
 
     def __init__(self, judge: Stream, zygote: Stream, *, slots: int) -> None:
         self._judge = judge
         self._zygote = zygote
-        self.free = list(range(slots))
         self.slots = slots
+        self.held = 0
+        """Runs that callers have begun here and not ended."""
         self.runs = 0
         self.born = anyio.current_time()
         self.retiring = ""
@@ -128,16 +129,16 @@ class Cell:
     async def run(
         self,
         job: Job,
-        slot: int,
         *,
         fresh: bool = False,
         indexes: Indexes | None = None,
     ) -> dict[str, Any]:
-        """Runs one job in a slot that the caller holds, and returns the server's reply.
+        """Runs one job in the next slot that is free, and returns the server's reply.
+
+        The reply says `not_begun` where the job has to go elsewhere.
 
         Args:
             job: what to run.
-            slot: where.
             fresh: make nothing of what an earlier judge has prepared.
             indexes: answer what the job asks.
 
@@ -157,7 +158,7 @@ class Cell:
                     if self._lost:
                         raise CellLostError(self._lost)
                     await self._judge.send(
-                        wire.dump(job.message(number, slot, prepared, as_data=as_data))
+                        wire.dump(job.message(number, prepared, as_data=as_data))
                     )
                 await waiter.event.wait()
         except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
@@ -166,10 +167,19 @@ class Cell:
             del self._waiting[number]
         if waiter.reply is None:
             raise CellLostError(self._lost)
+        if waiter.reply.get("not_begun"):
+            self.retiring = self.retiring or "it takes no more"
+            return waiter.reply
         self._read(waiter.reply, key)
         if not waiter.reply.get("clean", False):
             self.retiring = self.retiring or "a run left something behind"
         return waiter.reply
+
+    async def take_back(self) -> None:
+        """Has all that has not begun end as `not_begun`."""
+        with contextlib.suppress(OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            async with self._sending:
+                await self._judge.send(wire.dump({"take_back": True}))
 
     def _read(self, reply: dict[str, Any], key: str) -> None:
         """Reads the texts that the judge's server has passed on unread."""

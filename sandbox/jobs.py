@@ -89,7 +89,6 @@ class Job(_Frozen):
     def message(
         self,
         run: int,
-        slot: int,
         prepared: dict[str, str] | None = None,
         *,
         as_data: bool = False,
@@ -129,7 +128,6 @@ class Job(_Frozen):
         cases = sum(len(test.get("cases", ())) for test in self.tests)
         return {
             "run": run,
-            "slot": slot,
             "kind": self.kind,
             "heavy": any(test["kind"] == "pytest" for test in self.tests),
             "limits": limits,

@@ -25,6 +25,8 @@ CellFactory = Callable[[TaskGroup, int, int], Awaitable[Cell]]
 
 _RUNS_PER_CELL = 5_000
 _SECONDS_PER_CELL = 1_800.0
+_LINE = 2
+"""Jobs in a cell for each of its slots: one that runs, and one that begins as soon as it ends."""
 _WORN = 0.9
 """Of its runs a cell has had so many when its successor is started."""
 _RETURN_SECONDS = 30.0
@@ -43,7 +45,7 @@ class Pool:
 
     Args:
         factory: starts a cell.
-        slots: jobs at a time.
+        slots: jobs at a time; as many may run besides that get a cell of their own.
         isolation: whether jobs share a cell one after the other, or get one each.
         level: the isolation level, for reports.
         spares: cells kept ready for fresh runs; with a cell each, there is one a slot anyway.
@@ -71,6 +73,7 @@ class Pool:
         self._runs_per_cell = runs_per_cell
         self._seconds_per_cell = seconds_per_cell
         self._indexes = indexes
+        self._line = anyio.Semaphore(_LINE * slots, fast_acquire=True)
         self._places = anyio.Semaphore(slots, fast_acquire=True)
         self._changing = anyio.Lock()
         self._cell: Cell | None = None
@@ -122,67 +125,76 @@ class Pool:
         alone = fresh or self._isolation is Isolation.CONTAINER
         lost, outages = 0, self._outages
         report = infra("never started", self._level)
-        async with self._places:
-            for attempt in range(3):
-                try:
-                    reply = await (
-                        self._run_alone(
-                            job, hash_seed=attempt + int(fresh), fresh=fresh, indexes=indexes
-                        )
-                        if alone
-                        else self._run_in_slot(job)
+        for attempt in range(3):
+            try:
+                reply = await (
+                    self._run_alone(
+                        job, hash_seed=attempt + int(fresh), fresh=fresh, indexes=indexes
                     )
-                    if judge_broke(reply):
-                        raise CellLostError("the judge ended without a report")
-                except CellLostError as error:
-                    # what was lost before an outage was lost by it
-                    lost = lost + 1 if self._outages == outages else 1
-                    outages = self._outages
-                    report = infra(str(error), self._level)
-                    if lost >= 2 and not await self._is_away():
-                        # twice, the second time alone: it is the program that does it
-                        return report.model_copy(
-                            update={
-                                "outcome": Outcome.CRASH,
-                                "detail": f"{error}: {_BROKEN_TWICE}",
-                            }
-                        )
-                    alone = True
-                    continue
-                report = read_reply(reply, self._level)
-                program = reply.get("program") or {}
-                if program.get("oom") and not alone:
-                    alone = True  # it may have been a neighbour that took the memory
-                    continue
-                if report.outcome is not Outcome.INFRA:
-                    return report
+                    if alone
+                    else self._run_in_slot(job)
+                )
+                if judge_broke(reply):
+                    raise CellLostError("the judge ended without a report")
+            except CellLostError as error:
+                # what was lost before an outage was lost by it
+                lost = lost + 1 if self._outages == outages else 1
+                outages = self._outages
+                report = infra(str(error), self._level)
+                if lost >= 2 and not await self._is_away():
+                    # twice, the second time alone: it is the program that does it
+                    return report.model_copy(
+                        update={
+                            "outcome": Outcome.CRASH,
+                            "detail": f"{error}: {_BROKEN_TWICE}",
+                        }
+                    )
                 alone = True
+                continue
+            report = read_reply(reply, self._level)
+            program = reply.get("program") or {}
+            if program.get("oom") and not alone:
+                alone = True  # it may have been a neighbour that took the memory
+                continue
+            if report.outcome is not Outcome.INFRA:
+                return report
+            alone = True
         return report
 
     async def _run_in_slot(self, job: Job) -> dict[str, Any]:
-        cell = await self._current()
-        slot = cell.free.pop()
+        async with self._line:
+            while True:
+                cell = await self._current()
+                reply = await self._run_in(cell, job)
+                if not reply.get("not_begun"):
+                    return reply
+
+    async def _run_in(self, cell: Cell, job: Job) -> dict[str, Any]:
+        cell.held += 1
         try:
-            return await cell.run(job, slot)
+            return await cell.run(job)
         except BaseException:
             if not cell.retiring:
                 cell.retiring = "a run was cut short"  # its processes may still be at work
+                if self._tasks is not None:
+                    self._tasks.start_soon(cell.take_back)
             raise
         finally:
-            cell.free.append(slot)
-            if cell.retiring and len(cell.free) == cell.slots:
+            cell.held -= 1
+            if cell.retiring and not cell.held:
                 await self.dismiss(cell)
 
     async def _run_alone(
         self, job: Job, *, hash_seed: int, fresh: bool, indexes: Indexes | None
     ) -> dict[str, Any]:
-        cell = self._spares.take(hash_seed) or await self.start(1, hash_seed)
-        if self._tasks is not None:
-            self._spares.fill(self._tasks)
-        try:
-            return await cell.run(job, 0, fresh=fresh, indexes=indexes)
-        finally:
-            await self.dismiss(cell)
+        async with self._places:
+            cell = self._spares.take(hash_seed) or await self.start(1, hash_seed)
+            if self._tasks is not None:
+                self._spares.fill(self._tasks)
+            try:
+                return await cell.run(job, fresh=fresh, indexes=indexes)
+            finally:
+                await self.dismiss(cell)
 
     async def _current(self) -> Cell:
         """The cell that takes new runs, replaced when it is worn out or broken."""
@@ -195,9 +207,9 @@ class Pool:
                     cell.retiring = cell.retiring or "old"
                 elif cell.runs >= _WORN * self._runs_per_cell and self._tasks is not None:
                     self._successors.fill(self._tasks)
-                if not cell.retiring and cell.free:
+                if not cell.retiring:
                     return cell
-                if len(cell.free) == cell.slots:
+                if not cell.held:
                     await self.dismiss(cell)
             self._cell = self._successors.take(0) or await self.start(self._slots, 0)
             return self._cell

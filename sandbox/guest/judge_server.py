@@ -1,4 +1,8 @@
-"""The server on the judge's side: takes jobs from the controller and has each judged in its slot.
+"""The server on the judge's side: takes jobs from the controller and has each judged in a slot.
+
+A job that finds no slot free waits here for the next one, so that none stands idle while a verdict
+travels and another job comes back. One that has not begun goes back where a run has left something
+behind, or the controller asks for it: it is to run elsewhere.
 
 It creates the socket pair between judge and candidate and hands one end to the zygote, together
 with the program and nothing else of the job. When both sides have ended it reports to the
@@ -7,6 +11,7 @@ controller. What a job says in detail it never looks at: the texts go where they
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import json
 import os
@@ -41,6 +46,7 @@ _HEAD = 1 + _LENGTH.size
 class _Verdict:
     number: int
     cpu_limit: int
+    place: int
     slot: Slot
     pipe: int = -1
     report: bytearray = field(default_factory=bytearray)
@@ -63,6 +69,9 @@ class JudgeServer:
             link, on_frame=self._on_job, on_link=self._on_link, on_stop=confinement.end_all
         )
         self._count = slots
+        self._free = list(range(slots))
+        self._queue: collections.deque[dict[str, Any]] = collections.deque()
+        self._is_worn = False
         self._slots: dict[int, Slot] = {}
         self._heavy_slots: dict[int, Slot] = {} if heavy else self._slots
         self._base_bytes = address_space()
@@ -108,7 +117,33 @@ class JudgeServer:
         self._base_bytes = address_space()
 
     def _on_job(self, job: dict[str, Any]) -> None:
+        if "take_back" in job:
+            self._take_back()
+        elif self._free:
+            self._begin(job, self._free.pop())
+        else:
+            self._queue.append(job)
+            if self._is_worn:
+                self._take_back()
+
+    def _take_back(self) -> None:
+        """Sends back what has not begun."""
+        self._is_worn = True
+        while self._queue:
+            self.loop.send({"run": self._queue.popleft()["run"], "not_begun": True})
+
+    def _leave(self, place: int, *, clean: bool) -> None:
+        """Gives a slot to the next job, unless something is left in it."""
+        if not clean:
+            self._take_back()
+        elif self._queue:
+            self._begin(self._queue.popleft(), place)
+        else:
+            self._free.append(place)
+
+    def _begin(self, job: dict[str, Any], place: int) -> None:
         number = job["run"]
+        job["slot"] = place
         rlimits = _judge_limits(job["limits"], self._base_bytes)
         if job["script"]:
             self._judge_here(job, rlimits)
@@ -116,8 +151,8 @@ class JudgeServer:
         ours, theirs = socket.socketpair()
         reader, writer = os.pipe2(os.O_CLOEXEC)
         try:
-            slot = self._slot(job["slot"], heavy=job["heavy"])
-            verdict = _Verdict(number, rlimits.cpu_seconds, slot, reader)
+            slot = self._slot(place, heavy=job["heavy"])
+            verdict = _Verdict(number, rlimits.cpu_seconds, place, slot, reader)
             public = {name: job[name] for name in PUBLIC_FIELDS}
             slot.start(
                 job["private"],
@@ -129,6 +164,7 @@ class JudgeServer:
             self.loop.send_link({"start": True, "descriptor": True, **public}, theirs.fileno())
         except (OSError, RuntimeError) as error:
             os.close(reader)
+            self._leave(place, clean=False)
             self.loop.send({"run": number, "infra": f"can't start a judge: {error}"})
             return
         finally:
@@ -141,9 +177,10 @@ class JudgeServer:
 
     def _judge_here(self, job: dict[str, Any], rlimits: Rlimits) -> None:
         """Has tests that are data judged by the slot's own process."""
-        number = job["run"]
+        number, place = job["run"], job["slot"]
         ours, theirs = socket.socketpair()
-        verdict = _Verdict(number, rlimits.cpu_seconds, self._slot(job["slot"], heavy=False))
+        slot = self._slot(place, heavy=False)
+        verdict = _Verdict(number, rlimits.cpu_seconds, place, slot)
         try:
             public = {name: job[name] for name in PUBLIC_FIELDS}
             self.loop.send_link({"start": True, "descriptor": True, **public}, theirs.fileno())
@@ -188,6 +225,7 @@ class JudgeServer:
             self.loop.cancel(verdict.number)
             del self._open[verdict.number]
             self.loop.send_link({"done": verdict.number})
+            self._leave(verdict.place, clean=False)
             self.loop.send({"run": verdict.number, "infra": ending.infra})
             return
         self.loop.cancel(verdict.number)
@@ -226,6 +264,8 @@ class JudgeServer:
         del self._open[verdict.number]
         self.loop.cancel(verdict.number)
         parts = verdict.parts
+        clean = verdict.judged.clean and bool(verdict.program.get("clean", False))
+        self._leave(verdict.place, clean=clean)
         self.loop.send(
             {
                 "run": verdict.number,
@@ -233,7 +273,7 @@ class JudgeServer:
                 "prepared": parts.get(_PREPARED),
                 "judge_timed_out": verdict.timed_out,
                 "program": verdict.program,
-                "clean": verdict.judged.clean and bool(verdict.program.get("clean", False)),
+                "clean": clean,
             }
         )
 

@@ -9,9 +9,10 @@ import pytest
 from agent.routing.features import Features
 from agent.routing.fitting import Recorded
 from agent.routing.observed import Draw
-from agent.routing.simulation import Walk
-from bench import routing, routing_models, routing_pool
+from agent.routing.simulation import Walk, shuffled
+from bench import routing, routing_models, routing_pool, routing_tiers
 from bench.routing_bank import halves
+from bench.routing_edits import Edited, mended, shuffled_edits
 from bench.search import read
 
 
@@ -49,7 +50,7 @@ def test_an_oracle_needs_no_more_draws_than_taking_turns() -> None:
             known = first or 60
             chances = tuple(0.5 / (k + 1) for k in range(known))
             walk = Walk(chances, first, 60)
-            orders.append(routing_pool.Dealing(walk, share, (0.0,) * known, (1.0,) * known))
+            orders.append(routing_pool.Dealing(walk, walk, share, (0.0,) * known, (1.0,) * known))
         table.append(orders)
     rows = {(row.index, row.n): row.fewer for row in routing_pool.measure("fitted", table, seed=0)}
     assert rows["taking turns", 10] == pytest.approx(1.0, abs=0.1)
@@ -69,3 +70,42 @@ def test_sections_are_its_own() -> None:
     assert asked.sections == ("tiers", "pool")
     with pytest.raises(SystemExit):
         read(["--sections", "stopping"], routing.SECTIONS)
+
+
+def drawn(rewards: list[float]) -> Recorded:
+    draws = tuple(Draw(passed=one == 1, reward=one, behaviour=str(one)) for one in rewards)
+    return Recorded(task_id="one", looks=Features(), draws=draws)
+
+
+def test_a_draw_that_one_of_its_first_edits_mends_counts_as_passed() -> None:
+    one = drawn([0.0, 0.6, 1.0, 0.9])
+    edited = [Edited("one"), Edited("one", 7, 7, 0.7), Edited("one"), Edited("one", 20, 0, 2.0)]
+    assert [draw.passed for draw in mended(one, edited, 6).draws] == [False, False, True, False]
+    assert [draw.passed for draw in mended(one, edited, 7).draws] == [False, True, True, False]
+    assert edited[1].cost(20) == (7, 0.7)
+    assert edited[3].cost(5) == (5, 0.5)
+    assert edited[0].cost(5) == (0, 0.0)
+
+
+def test_edits_are_shuffled_with_their_draws() -> None:
+    one = drawn([place / 50 for place in range(50)])
+    edited = [Edited("one", place) for place in range(50)]
+    for number in range(3):
+        places = [round(draw.reward * 50) for draw in shuffled(one, number, 4)]
+        assert [each.tried for each in shuffled_edits(one, edited, number, 4)] == places
+
+
+def test_edits_count_against_what_is_drawn_without_them() -> None:
+    asked = read(["--sections", "tiers", "--orders", "3"], routing.SECTIONS)
+    tasks = [
+        Recorded(task_id=str(number), looks=Features(), draws=drawn(rewards).draws)
+        for number, rewards in enumerate([[1.0] * 10, [0.5] * 9 + [1.0], [0.5] * 10, [0.0] * 10])
+    ]
+    edits = [[Edited(one.task_id, 1, 1 if draw.reward == 0.5 else 0) for draw in one.draws]
+             for one in tasks]  # fmt: skip
+    plain = routing_tiers._Fits(tasks, tasks, asked)
+    again = [mended(one, found, 1) for one, found in zip(tasks, edits, strict=True)]
+    rows, _ = routing_tiers._measured(routing_tiers._Fits(again, again, asked), plain, asked)
+    gains = {row.way: row.gain for row in rows if row.tasks == "all"}
+    assert gains["10 draws each"] == pytest.approx(2 / 1, rel=0.3)
+    assert gains["one draw"] > 1

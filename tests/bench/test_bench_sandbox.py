@@ -18,6 +18,7 @@ import pytest
 
 from bench.peers import PeerError, Round, all_peers
 from bench.peers.engine import LABEL as BENCH_LABEL
+from bench.peers.ours import without_waiting
 from bench.programs import Candidate, ProgramsError, bank, canonical
 from bench.results import Asked, Results, SetResults, disagreements
 from bench.rounds import Rounds, Rules
@@ -285,3 +286,9 @@ def test_an_interrupt_leaves_no_container(name: str) -> None:
         time.sleep(0.1)  # the engine may be at work on it
     client.close()
     assert left == []
+
+
+def test_waiting_for_a_slot_is_none_of_a_candidate_s_time() -> None:
+    asked = [(0.0, 0), (0.0, 1), (0.5, 2), (2.5, 3), (9.0, 4)]
+    ended = [2.0, 3.0, 4.0, 5.0, 10.0]
+    assert without_waiting(asked, ended, 2) == [2.0, 3.0, 2.0, 2.0, 1.0]
