@@ -2,7 +2,8 @@
 
 They are judged by the tests that a search under the same protocol would see, and by no other: the
 scorer of hidden tests isn't even at hand here. The journal keeps every sample, so a calibration
-that was broken off goes on where it was.
+that was broken off goes on where it was. Where a search is to try free edits, a sample that one of
+them mends counts as one that passes: its task ends there.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import anyio
 from agent import events
 from agent.budget import Budget, Ledger
 from agent.loop import first_error
+from agent.mending import mend
 from agent.results import SearchResult
 from agent.routing.features import features
 from agent.routing.fitting import Recorded
-from agent.routing.observed import draw_of
+from agent.routing.observed import Draw, draw_of
 from agent.run import Run
 from agent.search.base import Proposal, seen
 from agent.session import Bench, make_searcher
@@ -88,7 +90,7 @@ class Calibration:
                     ledger=Ledger(Budget(), ledger),
                     concurrency=1,
                 )
-                one = _recorded(public, await searcher.search(public))
+                one = await self._recorded(public, await searcher.search(public))
                 if one.draws:
                     found[task.id] = one
                     self.recorded(one)
@@ -106,6 +108,21 @@ class Calibration:
             )
         return [found[task.id] for task in tasks if task.id in found]
 
+    async def _recorded(self, task: PublicTask, result: SearchResult) -> Recorded:
+        draws: list[Draw] = []
+        for one in result.candidates:
+            draw = draw_of(
+                seen(Proposal(index=one.index), one.verdict),
+                thinking=one.completion.usage.tokens_thinking,
+            )
+            if self.settings.free_edits:
+                most = self.settings.free_edits
+                mending = await mend(self.bench.verifier, task, one.program, one.verdict, most)
+                mended = mending.found > 0
+                draw = draw.model_copy(update={"passed": draw.passed or mended, "mended": mended})
+            draws.append(draw)
+        return Recorded(task_id=task.id, looks=features(task), draws=tuple(draws))
+
 
 def alike(settings: Settings) -> Settings:
     """The same settings with samples that are independent, all alike, and all drawn."""
@@ -118,18 +135,4 @@ def alike(settings: Settings) -> Settings:
             "free_edits": 0,
             "pool": None,
         }
-    )
-
-
-def _recorded(task: PublicTask, result: SearchResult) -> Recorded:
-    return Recorded(
-        task_id=task.id,
-        looks=features(task),
-        draws=tuple(
-            draw_of(
-                seen(Proposal(index=one.index), one.verdict),
-                thinking=one.completion.usage.tokens_thinking,
-            )
-            for one in result.candidates
-        ),
     )

@@ -129,16 +129,20 @@ def make_strategy(settings: Settings) -> Strategy[Any]:
     """
     reward = read_reward(settings.reward_model, SIGNS) if settings.reward_model else None
 
+    profile = make_profile(settings)
+    # a profile is what the adaptive search goes by, and no other
+    its_edits = profile.free_edits if settings.strategy == DEFAULT_STRATEGY else 0
+
     def build(samples: int) -> Strategy[Any]:
         options = StrategyOptions(
             n=samples,
             temperature=settings.temperature,
             exhaustive=settings.exhaustive,
             seed=settings.seed,
-            edits=settings.free_edits,
+            edits=settings.free_edits or its_edits,
             # what a recorded model would answer to feedback is in no bank
             repairs=not any(name.startswith("replay/") for name in settings.models),
-            profile=make_profile(settings),
+            profile=profile,
             reward=reward,
             own=settings.strategy_options,
         )

@@ -18,9 +18,8 @@ from pathlib import Path
 import anyio
 
 from agent.judging import program_identity
+from agent.mending import mend
 from agent.routing.fitting import Recorded
-from agent.search.edits.propose import edits_of
-from agent.search.edits.symptoms import symptoms
 from agent.search.free_edits import EDITS_FROM
 from agent.session import Bench, open_bench
 from agent.verification import Sample, read_samples
@@ -131,15 +130,8 @@ async def _judge(
 async def _edit(bench: Bench, sample: Sample, most: int) -> Edited:
     given = sample.task.given()
     verdict = await bench.verifier.verify(given, sample.program)
-    edits = edits_of(sample.program, symptoms(verdict), given.entry_point, given.prompt)
-    tried, seconds = 0, 0.0
-    while edits is not None and tried < most and (made := edits.get(tried)) is not None:
-        tried += 1
-        verdict = await bench.verifier.verify(given, made[1])
-        seconds += verdict.seconds
-        if verdict.passed:
-            return Edited(sample.task.id, tried, tried, round(seconds, 4))
-    return Edited(sample.task.id, tried, 0, round(seconds, 4))
+    found = await mend(bench.verifier, given, sample.program, verdict, most)
+    return Edited(sample.task.id, found.tried, found.found, found.seconds)
 
 
 def _keep(path: Path, rows: Sequence[Edited]) -> None:

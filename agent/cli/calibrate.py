@@ -73,7 +73,14 @@ def calibrate(
     run = Run.open(settings, what, resume)
     with recorded(run):
         found = interrupt.run(lambda: _record(tasks, settings, decided, run, quiet=quiet))
-    profile = calibrated(found, gain=gain, seed=settings.seed, model=settings.model, suite=suite)
+    profile = calibrated(
+        found,
+        gain=gain,
+        seed=settings.seed,
+        model=settings.model,
+        suite=suite,
+        free_edits=settings.free_edits,
+    )
     write_profile(output, profile)
     picture = plot or output.with_suffix(".svg")
     try:
@@ -114,6 +121,8 @@ def _print(
         return
     samples = sum(len(one.draws) for one in found)
     emit(f"{len(found)} tasks, {samples} samples of {profile.model}")
+    if profile.free_edits:
+        emit(_mended(profile, found))
     emit("  solved  samples a task")
     for point in profile.curve:
         emit(f"  {point.solved:>6.1%}  {point.draws:>14.2f}  {point.name}")
@@ -122,3 +131,12 @@ def _print(
         thinks = "" if plan.thinking_tokens is None else f", {plan.thinking_tokens} tokens thought"
         emit(f"  {name}: from a chance of {plan.chance:g} on, {plan.strategy}{limit}{thinks}")
     emit(f"profile {output}, curve {picture}: use it with --profile {output}")
+
+
+def _mended(profile: Profile, found: list[Recorded]) -> str:
+    mended = [[draw.mended for draw in one.draws if draw.passed] for one in found]
+    only = sum(bool(ways) and all(ways) for ways in mended)
+    return (
+        f"up to {profile.free_edits} free edits of each promising one mend {sum(map(sum, mended))} "
+        f"of them, and solve {only} tasks that no sample solves by itself"
+    )

@@ -75,7 +75,6 @@ _NOT_TO_CALIBRATE = {
     "cascade_failures",
     "strategy",
     "strategy_options",
-    "free_edits",
     "routing",
     "profile",
     "reward_model",

@@ -38,6 +38,7 @@ def calibrated(
     seed: int = 0,
     model: str = "",
     suite: str = "",
+    free_edits: int = 0,
 ) -> Profile:
     """A profile for the tasks and the model that samples were recorded of.
 
@@ -48,13 +49,16 @@ def calibrated(
         seed: of all that is drawn by lot.
         model: that was asked.
         suite: whose tasks they are.
+        free_edits: that were tried of each promising sample, and count in it.
 
     Raises:
         ValueError: nothing was recorded.
     """
     profile = choose(recorded, gain=gain, orders=orders, seed=seed, prior=Weights())
     tiers = with_thinking(recorded, profile)
-    return profile.model_copy(update={"model": model, "suite": suite, "tiers": tiers})
+    return profile.model_copy(
+        update={"model": model, "suite": suite, "tiers": tiers, "free_edits": free_edits}
+    )
 
 
 def choose(

@@ -45,6 +45,7 @@ class Draw(BaseModel):
         runs: whether it got as far as being asked something.
         behaviour: digest of what the tests saw; see `agent.search.base.behaviour`.
         thinking: tokens that were thought for it.
+        mended: whether it passed through a free edit.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,6 +55,7 @@ class Draw(BaseModel):
     runs: bool = True
     behaviour: str = ""
     thinking: int = 0
+    mended: bool = False
 
 
 class Failures(BaseModel):

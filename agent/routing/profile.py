@@ -79,6 +79,7 @@ class Profile(BaseModel):
         suite: whose tasks it was fitted on.
         revise: whether verdicts move a task to another tier, or the prompt alone decides.
         hurried: draw at once what a tier allows, since waiting for a verdict takes time.
+        free_edits: of each promising program, where the settings name none.
         pool_floor: chance of the next sample below which a shared pool gives a task up for good.
         tiers: what each tier is given.
         weights: of the chance that the next sample passes.
@@ -92,6 +93,7 @@ class Profile(BaseModel):
     suite: str = ""
     revise: bool = True
     hurried: bool = False
+    free_edits: int = Field(default=0, ge=0)
     pool_floor: float = Field(default=0.0, ge=0, le=1)
     tiers: Tiers = Tiers()
     weights: Weights = Weights()

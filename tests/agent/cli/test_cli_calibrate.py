@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from agent.routing.profile import read_profile
 from tests.agent.cli.conftest import RIGHT, WRONG, Command
 
@@ -45,6 +47,36 @@ def test_profile_curve_and_table(regreen: Command, tmp_path: Path, bank: Bank) -
     assert used.code == 0, used.err
     assert used.rows[-1]["solved"] == 3
     assert all(row["routes"][0]["reason"] for row in used.rows[:-1])
+
+
+def test_free_edits_count_in_a_sample_and_go_with_the_profile(
+    regreen: Command, tmp_path: Path, bank: Bank
+) -> None:
+    nearly = "def f(n):\n    return n + 1 if n > 1 else 0\n"
+    folder = suite(tmp_path / "s", 3)
+    for number in range(3):
+        more = "assert f(2) == 3\nassert f(0) == 0\nassert f(3) == 4\n"
+        test = folder / f"a{number}" / "test_v.py"
+        test.write_text(test.read_text() + more)
+    programs = {"a0": [WRONG, WRONG], "a1": [nearly, WRONG], "a2": [nearly, WRONG]}
+    words = (folder, "--model", bank(programs), "-n", "2", "--protocol", "given")
+    plain = regreen("calibrate", *words, "-o", tmp_path / "plain.toml")
+    assert plain.code == 0, plain.err
+    assert max(point.solved for point in read_profile(tmp_path / "plain.toml").curve) == 0
+    ended = regreen("calibrate", *words, "--free-edits", "30", "-o", tmp_path / "p.toml")
+    assert ended.code == 0, ended.err
+    assert "mend 2 of them, and solve 2 tasks that no sample solves by itself" in ended.out
+    profile = read_profile(tmp_path / "p.toml")
+    assert profile.free_edits == 30
+    assert max(point.solved for point in profile.curve) == pytest.approx(2 / 3, abs=1e-3)
+    used = regreen("eval", *words, "--profile", tmp_path / "p.toml", "--json")
+    assert used.code == 0, used.err
+    assert used.rows[-1]["solved"] == 2
+    assert [row["samples"] for row in used.rows[:-1]] == [2, 1, 1]
+    other = regreen(
+        "eval", *words, "--profile", tmp_path / "p.toml", "--json", "--strategy", "best-of-n"
+    )
+    assert other.rows[-1]["solved"] == 0
 
 
 def test_hidden_tests_are_never_looked_at(regreen: Command, tmp_path: Path, bank: Bank) -> None:
