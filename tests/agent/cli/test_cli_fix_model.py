@@ -150,15 +150,14 @@ def test_a_repository_does_not_choose_what_judges_it(regreen: Run, shop: Path, l
     (shop / "pyproject.toml").write_text(f"[tool.regreen]\n{line}\n")
     ended = regreen("fix", cwd=shop)
     assert (ended.code, "can't choose what judges it" in ended.line) == (2, True)
+    tried = ("fix", "--sandbox", "local", "--candidates", "0")
     name = f"REGREEN_{line.split(' ')[0].upper()}"
-    allowed = regreen(
-        "fix", "--sandbox", "local", cwd=shop, env={name: "0" if "allow" in line else "own"}
-    )
+    allowed = regreen(*tried, cwd=shop, env={name: "0" if "allow" in line else "own"})
     assert "can't choose" not in allowed.err
     if "allow" in line:  # who says the same has said so
-        same = regreen("fix", "--sandbox", "local", cwd=shop, env={name: "1"})
+        same = regreen(*tried, cwd=shop, env={name: "1"})
         assert "can't choose" not in same.err
-        same = regreen("fix", "--sandbox", "local", "--allow-reduced-isolation", cwd=shop)
+        same = regreen(*tried, "--allow-reduced-isolation", cwd=shop)
         assert "can't choose" not in same.err
 
 
@@ -173,7 +172,11 @@ def test_a_table_of_addresses_is_looked_at_entry_by_entry(regreen: Run, shop: Pa
     )
     assert (other.code, "no key is sent there" in other.line) == (2, True)
     own = regreen(
-        "fix", cwd=shop, env=keyed | {"REGREEN_BASE_URLS": '{"openai/x": "http://127.0.0.1:9"}'}
+        "fix",
+        "--candidates",
+        "0",
+        cwd=shop,
+        env=keyed | {"REGREEN_BASE_URLS": '{"openai/x": "http://127.0.0.1:9"}'},
     )
     assert "no key is sent there" not in own.err
 
