@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import anyio
@@ -37,7 +37,7 @@ def read_recorded(asked: SearchOptions) -> list[Recorded]:
     if asked.bank is None or not asked.bank.is_file():
         raise MissingDataError("give a bank of recorded samples with --bank FILE")
     samples = list(read_samples(asked.bank, load_suite("humaneval")))
-    path = asked.verdicts or _kept(asked.bank)
+    path = asked.verdicts or kept(asked.bank, "routing")
     if not path.is_file():
         report(f"judging {len(samples)} recorded programs, once: {path}")
         anyio.run(_judge, samples, asked, path)
@@ -55,9 +55,18 @@ def halves(bank: Sequence[Recorded], seed: int) -> tuple[list[Recorded], list[Re
     )
 
 
-def _kept(bank: Path) -> Path:
+def kept(bank: Path, what: str) -> Path:
+    """The file in the cache for what was once found out about a bank."""
     digest = hashlib.sha256(bank.read_bytes()).hexdigest()[:16]
-    return default_cache_path().parent / f"bench-routing-{digest}.jsonl"
+    return default_cache_path().parent / f"bench-{what}-{digest}.jsonl"
+
+
+def keep(path: Path, rows: Iterable[str]) -> None:
+    """Writes lines to a file, all of them or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+    part.replace(path)
 
 
 async def _judge(samples: Sequence[Sample], asked: SearchOptions, path: Path) -> None:
@@ -81,10 +90,7 @@ async def _judge(samples: Sequence[Sample], asked: SearchOptions, path: Path) ->
         async with anyio.create_task_group() as group:
             for _ in range(bench.sandbox.slots + 1):
                 group.start_soon(worker)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
-    part.replace(path)
+    keep(path, rows)
 
 
 def _joined(samples: Sequence[Sample], path: Path) -> list[Recorded]:

@@ -8,12 +8,9 @@ at. No model is asked. The edits of a repeated program are not judged again.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import anyio
 
@@ -23,9 +20,9 @@ from agent.routing.fitting import Recorded
 from agent.search.free_edits import EDITS_FROM
 from agent.session import Bench, open_bench
 from agent.verification import Sample, read_samples
+from bench.routing_bank import keep, kept
 from bench.search_common import MissingDataError, SearchOptions, report
 from tasks import load_suite
-from verifiers.cache import default_cache_path
 
 _CPU_SECONDS = 1.0
 _EVERY = 100
@@ -68,12 +65,11 @@ def read_edited(recorded: Sequence[Recorded], asked: SearchOptions) -> list[list
     samples = list(read_samples(asked.bank, load_suite("humaneval")))
     draws = [draw for one in recorded for draw in one.draws]
     promising = [not one.passed and one.reward >= EDITS_FROM for one in draws]
-    digest = hashlib.sha256(asked.bank.read_bytes()).hexdigest()[:16]
-    path = default_cache_path().parent / f"bench-edits-{digest}-{asked.free_edits}.jsonl"
+    path = kept(asked.bank, f"edits{asked.free_edits}")
     if not path.is_file():
         report(f"judging edits of {sum(promising)} recorded programs, once: {path}")
         rows = anyio.run(_judge, samples, promising, asked)
-        _keep(path, rows)
+        keep(path, (json.dumps(asdict(row)) for row in rows))
     rows = [Edited(**json.loads(line)) for line in path.read_text().splitlines()]
     if [one.task_id for one in rows] != [sample.task.id for sample in samples]:
         raise MissingDataError(f"{path} holds no edits of this bank: remove it")
@@ -90,14 +86,6 @@ def mended(recorded: Recorded, edited: Sequence[Edited], edits: int) -> Recorded
         for draw, one in zip(recorded.draws, edited, strict=True)
     )
     return recorded.model_copy(update={"draws": draws})
-
-
-def shuffled_edits(
-    recorded: Recorded, edited: Sequence[Edited], number: int, seed: int
-) -> list[Edited]:
-    """The edits in the order that `agent.routing.simulation.shuffled` gives the draws."""
-    lot = random.Random(f"{seed}/{recorded.task_id}/{number}")
-    return lot.sample(edited, len(edited))
 
 
 async def _judge(
@@ -132,10 +120,3 @@ async def _edit(bench: Bench, sample: Sample, most: int) -> Edited:
     verdict = await bench.verifier.verify(given, sample.program)
     found = await mend(bench.verifier, given, sample.program, verdict, most)
     return Edited(sample.task.id, found.tried, found.found, found.seconds)
-
-
-def _keep(path: Path, rows: Sequence[Edited]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text("".join(f"{json.dumps(asdict(row))}\n" for row in rows), encoding="utf-8")
-    part.replace(path)

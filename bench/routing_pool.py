@@ -17,7 +17,7 @@ from __future__ import annotations
 import random
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 from agent.routing.chance import Weights
 from agent.routing.fitting import Recorded, fit_weights, histories
@@ -55,7 +55,6 @@ class Row:
         pooled: draws a task of the pool.
         fewer: how many times fewer.
         interval: 95 %, bootstrap over tasks; `None` where it was not computed.
-        edits: free ones of each promising failure, for the index.
     """
 
     tasks: str
@@ -66,7 +65,6 @@ class Row:
     pooled: float
     fewer: float
     interval: tuple[float, float] | None = None
-    edits: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +115,7 @@ def run(asked: SearchOptions) -> Section:
         again = {one.task_id: mended(one, found, asked.free_edits) for one, found in edits}
         first, second = ([again[one.task_id] for one in half] for half in halved)
         _, rows = _measured((first, second), plain, asked)
-        data["edited"] = [asdict(replace(row, edits=asked.free_edits)) for row in rows]
+        data["edited"] = {"edits": asked.free_edits, "rows": [asdict(row) for row in rows]}
         lines += ["", f"With up to {asked.free_edits} free edits of each promising failure:", ""]
         lines += _lines(rows, asked)[3:]
     return Section(lines, data)

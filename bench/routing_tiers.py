@@ -23,9 +23,9 @@ from agent.routing.calibrating import choose
 from agent.routing.fitting import Recorded
 from agent.routing.profile import Profile
 from agent.routing.route import Difficulty
-from agent.routing.simulation import Walk, routed, stopping, walks
+from agent.routing.simulation import Walk, routed, shuffled_alike, stopping, walks
 from bench.routing_bank import halves, read_recorded
-from bench.routing_edits import Edited, mended, read_edited, shuffled_edits
+from bench.routing_edits import Edited, mended, read_edited
 from bench.search_common import SearchOptions, Section
 
 ROUNDS = 2_000
@@ -241,7 +241,7 @@ def _cost(fits: _Fits, edited: Mapping[str, Sequence[Edited]], asked: SearchOpti
             tasks += len(orders)
             for number, walked in enumerate(orders):
                 spent = routed(walked, by, walked.size)
-                order = shuffled_edits(one, edited[one.task_id], number, asked.seed)
+                order = shuffled_alike(one, edited[one.task_id], number, asked.seed)
                 for edits in order[: spent.draws]:
                     count, took = edits.cost(asked.free_edits)
                     tried, seconds = tried + count, seconds + took

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from agent.cli.interrupt import ending
+
 _RESUME = "--resume"
 
 COMMANDS = {
@@ -64,8 +66,6 @@ def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
 
 
 def _add(app: typer.Typer, name: str) -> None:
-    from agent.cli.interrupt import ending
-
     module, _, called = COMMANDS[name].partition(".")
     found: Any = getattr(import_module(f"agent.cli.{module}"), called)
     if isinstance(found, typer.Typer):

@@ -1,7 +1,7 @@
 """Which error ends with which exit code.
 
-It knows every error by its class, and so imports nearly all there is: only one that ends a command
-is a reason to.
+Errors go by their names: whoever raised one has its class, and a command need not import the
+classes of all others, nor look for them on a machine that is at its end.
 """
 
 from __future__ import annotations
@@ -9,53 +9,36 @@ from __future__ import annotations
 import errno
 import sqlite3
 
-from agent.budget import BudgetExhaustedError
-from agent.calibration import CalibrationError
-from agent.cli.exits import Exit, OutputError, UsageError
-from agent.evaluation import ProtocolError
-from agent.fix.environment.setup import SetupError
-from agent.fix.failed import FailedTestsError
-from agent.github.errors import GitHubConfigError, GitHubError
-from agent.journal import JournalError
-from agent.llm.base import ModelConfigError, ModelError
-from agent.reward.model import RewardError
-from agent.routing.profile import ProfileError
-from agent.run import RunError, RunFolderError
-from agent.search.options import StrategyError
-from agent.settings import SettingsError
-from agent.solving import NoTestsError
-from agent.verification import SamplesError
-from sandbox.errors import SandboxError, UnknownRuntimeError, UnknownSandboxError
-from tasks.model import TaskError
-from verifiers.repository import RepositoryError
+from agent.cli.exits import Exit, OutputError
 
-_CODES: tuple[tuple[type[Exception], Exit], ...] = (
-    (UsageError, Exit.USAGE),
-    (SettingsError, Exit.USAGE),
-    (TaskError, Exit.USAGE),
-    (RepositoryError, Exit.USAGE),
-    (FailedTestsError, Exit.USAGE),
-    (GitHubConfigError, Exit.USAGE),
-    (GitHubError, Exit.INFRASTRUCTURE),
-    (SamplesError, Exit.USAGE),
-    (ProtocolError, Exit.USAGE),
-    (NoTestsError, Exit.USAGE),
-    (CalibrationError, Exit.USAGE),
-    (RunFolderError, Exit.INFRASTRUCTURE),
-    (RunError, Exit.USAGE),
-    (StrategyError, Exit.USAGE),
-    (ProfileError, Exit.USAGE),
-    (RewardError, Exit.USAGE),
-    (UnknownSandboxError, Exit.USAGE),
-    (UnknownRuntimeError, Exit.USAGE),
-    (ModelConfigError, Exit.USAGE),
-    (BudgetExhaustedError, Exit.BUDGET),
-    (OutputError, Exit.INFRASTRUCTURE),
-    (SetupError, Exit.INFRASTRUCTURE),
-    (ModelError, Exit.INFRASTRUCTURE),
-    (SandboxError, Exit.INFRASTRUCTURE),
-    (JournalError, Exit.INFRASTRUCTURE),
+CODES: tuple[tuple[str, Exit], ...] = (
+    ("agent.cli.exits.UsageError", Exit.USAGE),
+    ("agent.settings.SettingsError", Exit.USAGE),
+    ("tasks.model.TaskError", Exit.USAGE),
+    ("verifiers.repository.snapshot.RepositoryError", Exit.USAGE),
+    ("agent.fix.failed.FailedTestsError", Exit.USAGE),
+    ("agent.github.errors.GitHubConfigError", Exit.USAGE),
+    ("agent.github.errors.GitHubError", Exit.INFRASTRUCTURE),
+    ("agent.verification.SamplesError", Exit.USAGE),
+    ("agent.evaluation.ProtocolError", Exit.USAGE),
+    ("agent.solving.NoTestsError", Exit.USAGE),
+    ("agent.calibration.CalibrationError", Exit.USAGE),
+    ("agent.run.RunFolderError", Exit.INFRASTRUCTURE),
+    ("agent.run.RunError", Exit.USAGE),
+    ("agent.search.options.StrategyError", Exit.USAGE),
+    ("agent.routing.profile.ProfileError", Exit.USAGE),
+    ("agent.reward.model.RewardError", Exit.USAGE),
+    ("sandbox.errors.UnknownSandboxError", Exit.USAGE),
+    ("sandbox.errors.UnknownRuntimeError", Exit.USAGE),
+    ("agent.llm.base.ModelConfigError", Exit.USAGE),
+    ("agent.budget.BudgetExhaustedError", Exit.BUDGET),
+    ("agent.cli.exits.OutputError", Exit.INFRASTRUCTURE),
+    ("agent.fix.environment.setup.SetupError", Exit.INFRASTRUCTURE),
+    ("agent.llm.base.ModelError", Exit.INFRASTRUCTURE),
+    ("sandbox.errors.SandboxError", Exit.INFRASTRUCTURE),
+    ("agent.journal.JournalError", Exit.INFRASTRUCTURE),
 )
+"""The first that an error is or descends from counts."""
 _MACHINE_AT_ITS_END = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 )
@@ -72,8 +55,9 @@ def known_error(error: BaseException) -> tuple[Exception, Exit] | None:
             if found is not None:
                 return found
         return None
-    for kind, code in _CODES:
-        if isinstance(error, kind):
+    names = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__}
+    for name, code in CODES:
+        if isinstance(error, Exception) and name in names:
             return error, code
     if isinstance(error, sqlite3.OperationalError):
         return OutputError(f"a database can't be used: {error}"), Exit.INFRASTRUCTURE

@@ -36,6 +36,7 @@ def _run(words: list[str]) -> tuple[int, str]:
         return _USAGE, clash
     _plain_streams()
     with interrupted_once_and_for_all():
+        from agent.cli.errors import known_error
         from agent.cli.interrupt import InterruptedRunError
 
     try:
@@ -48,9 +49,6 @@ def _run(words: list[str]) -> tuple[int, str]:
     except Exception as error:
         if _reader_is_gone(error):
             return _NOT_FINISHED, ""  # whoever read our output has seen enough
-        with interrupted_once_and_for_all():
-            from agent.cli.errors import known_error
-
         found = known_error(error)
         if found is None:
             import traceback

@@ -10,12 +10,15 @@ import heapq
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from agent.routing.chance import Weights, chance
 from agent.routing.fitting import Recorded, histories
 from agent.routing.observed import Draw
 from agent.routing.profile import Profile
 from agent.routing.route import Difficulty
+
+Thing = TypeVar("Thing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +71,15 @@ def walks(
 
 def shuffled(recorded: Recorded, number: int, seed: int) -> list[Draw]:
     """One of a task's orders."""
+    return shuffled_alike(recorded, recorded.draws, number, seed)
+
+
+def shuffled_alike(
+    recorded: Recorded, things: Sequence[Thing], number: int, seed: int
+) -> list[Thing]:
+    """What belongs to each of a task's draws, in the order that `shuffled` gives the draws."""
     lot = random.Random(f"{seed}/{recorded.task_id}/{number}")
-    return lot.sample(recorded.draws, len(recorded.draws))
+    return lot.sample(things, len(things))
 
 
 def stopping(walked: Walk, n: int) -> tuple[int, bool]:

@@ -9,10 +9,10 @@ import pytest
 from agent.routing.features import Features
 from agent.routing.fitting import Recorded
 from agent.routing.observed import Draw
-from agent.routing.simulation import Walk, shuffled
+from agent.routing.simulation import Walk, shuffled, shuffled_alike
 from bench import routing, routing_models, routing_pool, routing_tiers
 from bench.routing_bank import halves
-from bench.routing_edits import Edited, mended, shuffled_edits
+from bench.routing_edits import Edited, mended
 from bench.search import read
 
 
@@ -92,7 +92,7 @@ def test_edits_are_shuffled_with_their_draws() -> None:
     edited = [Edited("one", place) for place in range(50)]
     for number in range(3):
         places = [round(draw.reward * 50) for draw in shuffled(one, number, 4)]
-        assert [each.tried for each in shuffled_edits(one, edited, number, 4)] == places
+        assert [each.tried for each in shuffled_alike(one, edited, number, 4)] == places
 
 
 def test_edits_count_against_what_is_drawn_without_them() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from agent.cli import errors
 from agent.journal import Journal
 
 Run = Any
@@ -329,3 +331,12 @@ def test_a_module_of_our_name_is_told(regreen: Run, tmp_path: Path, name: str) -
     ended = regreen("doctor", env={"PYTHONPATH": path})
     assert ended.code == 2
     assert f"another module {name!r} before Regreen's: {tmp_path / name}.py; rename" in ended.line
+
+
+def test_every_error_that_has_a_code_is_one_that_there_is() -> None:
+    for name, _ in errors.CODES:
+        module, _, kind = name.rpartition(".")
+        found = getattr(importlib.import_module(module), kind)
+        assert issubclass(found, Exception), name
+        assert f"{found.__module__}.{found.__qualname__}" == name
+        assert errors.known_error(ExceptionGroup("", [found("said")])) is not None
