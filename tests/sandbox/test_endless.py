@@ -20,9 +20,10 @@ REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
 # Watched from the beginning, so that a case needn't be slow to be one.
 WATCHED = """
-import resource, sys, types
-from sandbox.guest import endless
+import collections, math, random, re, resource, string, sys, types, typing
+from sandbox.guest import endless, induction  # what is imported in a call counts as its time
 endless._PATIENCE_SECONDS = 0.001
+endless._BUDGET_SECONDS = 1.0  # a crowded machine takes longer
 resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
 program = sys.stdin.read()
 module = sys.modules["candidate"] = types.ModuleType("candidate")
@@ -269,7 +270,7 @@ HONEST = {
     "builtins replaced": "import builtins\nc = []\ndef own(x):\n c.append(1)\n"
     " return c.__len__() < 1_000_000\nbuiltins.len = own\ndef f(n):\n while len('a'): n += 1\nf(1)",
     "eval": "n = [0]\ndef f():\n"
-    " while eval('n.__setitem__(0, n[0] + 1) or n[0] < 300_000'): pass\nf()",
+    " while eval('n.__setitem__(0, n[0] + 1) or n[0] < 60_000'): pass\nf()",
 }
 
 
