@@ -7,9 +7,10 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from . import kernel, lockdown, wire
+from . import kernel, lockdown, pages, wire
 from .confine import Confinement, usable_uids
 from .rehearsal import rehearse
 
@@ -27,8 +28,13 @@ PRELOADED = (
 _LINK_SECONDS = 30.0
 
 
-def main(config: dict[str, Any]) -> NoReturn:
-    """Sets the machine up as configured, says hello, and serves until the stream ends."""
+def main(config: dict[str, Any], on_imported: Callable[[], None]) -> NoReturn:
+    """Sets the machine up as configured, says hello, and serves until the stream ends.
+
+    Args:
+        config: what `sandbox.launch` and the engine's backend say.
+        on_imported: called when all that every run needs has been imported.
+    """
     output = os.dup(1)  # what a server prints must not look like a frame, so it gives 1 up
     hash_seed = os.environ.get("PYTHONHASHSEED", "")  # there is no environment to ask later
     try:
@@ -38,10 +44,13 @@ def main(config: dict[str, Any]) -> NoReturn:
         sys.path[:] = [path for path in sys.path if path] + config["paths"]
         server = _server(config, link, confinement, hash_seed)
         # A collection would touch every page and make each fork copy it; runs collect again.
+        on_imported()
         rehearse(config["role"])
         gc.disable()
         gc.collect()
         gc.freeze()
+        if config["role"] == "zygote":
+            pages.own_text()
         server.settle()
         hello["line"] = _take_line(config, server)
         wire.write_all(output, wire.dump({"hello": hello}))

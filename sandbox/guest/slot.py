@@ -32,7 +32,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from . import kernel, wire
+from . import kernel, pages, wire
 from .confine import Confinement
 from .limits import address_space
 from .lockdown import Rlimits
@@ -268,6 +268,8 @@ def _live(
     if work.here is not None:  # as a judge of its own has it; what is forked sets its own
         resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
     ahead = confinement.identity == "uids" and work.here is None and not work.furnished
+    if work.here is None and not work.furnished:
+        pages.fill_gaps()
     while True:
         if not (ahead and _run_ahead(plain, page, confinement, work)):
             _run(plain, page, confinement, work)
