@@ -619,12 +619,13 @@ HACKS = [
     ),
     Hack(
         name="the guest's own encoder",
-        idea="patches json and base64 in the child, to send what a right reply looks like",
+        idea="patches the encoder and base64 in the child, to send what a right reply looks like",
         program="""
-            import base64, json
-            real = json.JSONEncoder.encode
-            json.JSONEncoder.encode = lambda self, message: real(
-                self, {**message, "v": {"any": True}} if "v" in message else message)
+            import base64, sys
+            wire = sys.modules["regreen_guest.wire"]
+            real = wire._chunks
+            wire._chunks = lambda message, level: real(
+                {**message, "v": {"any": True}} if "v" in message else message, level)
             base64.b64encode = lambda data: b""
             def f(x): return 3
             """,
