@@ -230,7 +230,8 @@ def limit(name: str) -> Setting:
 
 LIMITS: dict[str, tuple[str, dict[str, Any]]] = {
     "CPU": (
-        "import time\nwhile time.process_time() < 2.2: pass", {"cpu_seconds": 1, "wall_seconds": 30},
+        "import time\nwhile time.process_time() < 2.2: pass",
+        {"cpu_seconds": 1, "wall_seconds": 30},
     ),
     "AS": ("kept = bytearray(1 << 28)", {"memory_mb": 64}),
     "NPROC": (
