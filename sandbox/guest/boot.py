@@ -76,6 +76,8 @@ class FromMemory:
         with os.fdopen(reader, "rb") as file:
             data = file.read()
         os.waitpid(pid, 0)
+        if not data:  # then it fails here, too, and says why
+            return self._compiled(name)
         code: CodeType = marshal.loads(data)
         del self.sources[name]  # which is a module's only use, and would be in each fork
         return code

@@ -43,8 +43,8 @@ def main(config: dict[str, Any], on_imported: Callable[[], None]) -> NoReturn:
         hello = _hello(config, confinement)
         sys.path[:] = [path for path in sys.path if path] + config["paths"]
         server = _server(config, link, confinement, hash_seed)
-        # A collection would touch every page and make each fork copy it; runs collect again.
         on_imported()
+        # A collection would touch every page and make each fork copy it; runs collect again.
         rehearse(config["role"])
         gc.disable()
         gc.collect()

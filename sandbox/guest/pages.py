@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import mmap
 import os
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 _HUGE = 2 << 20
-_READ_WRITE, _READ_EXECUTE = 3, 5
-_PRIVATE_ANONYMOUS = 0x22
-_MAY_MOVE_FIXED = 3
-_HUGEPAGE, _COLLAPSE = 14, 25
+_MREMAP_MAYMOVE, _MREMAP_FIXED, _MADV_COLLAPSE = 1, 2, 25
+"""What the module `mmap` lacks, from `linux/mman.h` and `asm-generic/mman-common.h`."""
 _LARGEST, _LARGEST_SMALL, _STEP = 64 << 10, 1032, 16
 """Bytes of the requests that gaps are filled by. Small ones have a list for each multiple of 16."""
 _KEPT_APART = 1 << 20
@@ -41,6 +40,8 @@ def _libc() -> Any:
     ):
         function = getattr(libc, name)
         function.restype, function.argtypes = result, arguments
+    if hasattr(libc, "mallinfo2"):
+        libc.mallinfo2.restype = _Mallinfo
     return libc
 
 
@@ -65,7 +66,6 @@ def fill_gaps() -> int:
     libc = _libc()
     if not hasattr(libc, "mallinfo2"):
         return 0
-    libc.mallinfo2.restype = _Mallinfo
     info = libc.mallinfo2()
     end = libc.sbrk(0) - info.keepcost - 2 * _STEP
     left = info.fordblks - info.keepcost + _KEPT_APART
@@ -127,18 +127,19 @@ def _mappings() -> Iterator[tuple[int, int, str, str]]:
 def _is_moved(libc: Any, first: int, last: int) -> bool:
     size = last - first
     room = size + 2 * _HUGE
-    start = libc.mmap(None, room, _READ_WRITE, _PRIVATE_ANONYMOUS, -1, 0)
+    kind = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    start = libc.mmap(None, room, mmap.PROT_READ | mmap.PROT_WRITE, kind, -1, 0)
     if not start or start == ctypes.c_void_p(-1).value:
         return False
     # as far from a huge page's beginning as there, or the kernel would have to take them apart
     copy = -(-start // _HUGE) * _HUGE + first % _HUGE
-    libc.madvise(copy, size, _HUGEPAGE)
+    libc.madvise(copy, size, mmap.MADV_HUGEPAGE)
     ctypes.memmove(copy, first, size)
     for page in range(-(-copy // _HUGE) * _HUGE, copy + size - _HUGE + 1, _HUGE):
-        libc.madvise(page, _HUGE, _COLLAPSE)
+        libc.madvise(page, _HUGE, _MADV_COLLAPSE)
     moved = (
-        libc.mprotect(copy, size, _READ_EXECUTE) == 0
-        and libc.mremap(copy, size, size, _MAY_MOVE_FIXED, first) == first
+        libc.mprotect(copy, size, mmap.PROT_READ | mmap.PROT_EXEC) == 0
+        and libc.mremap(copy, size, size, _MREMAP_MAYMOVE | _MREMAP_FIXED, first) == first
     )
     if not moved:
         libc.munmap(start, room)

@@ -267,9 +267,10 @@ def _live(
     _Here.limit = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + _WORN_BYTES
     if work.here is not None:  # as a judge of its own has it; what is forked sets its own
         resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
-    ahead = confinement.identity == "uids" and work.here is None and not work.furnished
-    if work.here is None and not work.furnished:
+    is_plain = work.here is None and not work.furnished
+    if is_plain:
         pages.fill_gaps()
+    ahead = confinement.identity == "uids" and is_plain
     while True:
         if not (ahead and _run_ahead(plain, page, confinement, work)):
             _run(plain, page, confinement, work)

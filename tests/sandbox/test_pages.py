@@ -20,7 +20,6 @@ sizes = [40 + 8 * number % 3000 for number in range(4000)]
 blocks = [libc.malloc(size) for size in sizes]
 for block in blocks[::2]:
     libc.free(block)
-libc.mallinfo2.restype = pages._Mallinfo
 end = libc.sbrk(0) - libc.mallinfo2().keepcost - 64
 assert any(libc.malloc(size) < end for size in range(24, 3000, 40)), "there were gaps"
 print(pages.fill_gaps())
