@@ -84,27 +84,34 @@ def fill_gaps() -> int:
 
 
 def own_text() -> int:
-    """Has the interpreter's and the C library's code in this process's own memory.
+    """Has what fills huge pages of the interpreter's code in huge pages of this process's own.
 
     A file's pages are no part of a fork's tables: each fork meets them anew, a fault for every few.
-    Its own memory is, and where the kernel has huge pages, one entry stands for 512. What is
-    copied is the code and the constants beside it, and it comes to lie at the same addresses.
+    A process's own memory is, and of a huge page one entry stands for 512 others. What is copied
+    is the code and the constants beside it, and it comes to lie at the same addresses. The ends
+    that fill no huge page stay where they are: a fork would get an entry for each page of them,
+    used or not.
 
     Returns:
-        How many files' code was copied.
+        How many huge pages were filled.
     """
     libc = _libc()
-    return sum(_is_moved(libc, first, last) for first, last in _texts())
+    spans = ((-(-first // _HUGE) * _HUGE, last // _HUGE * _HUGE) for first, last in _texts())
+    return sum(
+        (last - first) // _HUGE
+        for first, last in spans
+        if first < last and _is_moved(libc, first, last - first)
+    )
 
 
 def _texts() -> list[tuple[int, int]]:
-    """Where the code and constants of the files lie that every run executes."""
+    """Where the interpreter's code and constants lie, in its program or its library."""
     interpreter = os.path.realpath(sys.executable)
     spans: dict[str, tuple[int, int]] = {}
     with contextlib.suppress(OSError):
         for first, last, mode, path in _mappings():
             name = os.path.basename(path)
-            if path != interpreter and not name.startswith(("libpython3", "libc.so", "libc-")):
+            if path != interpreter and not name.startswith("libpython3"):
                 continue
             if mode not in ("r--p", "r-xp"):
                 continue
@@ -124,26 +131,25 @@ def _mappings() -> Iterator[tuple[int, int, str, str]]:
         yield first, last, mode, path[0].strip() if path else ""
 
 
-def _is_moved(libc: Any, first: int, last: int) -> bool:
-    size = last - first
-    room = size + 2 * _HUGE
+def _is_moved(libc: Any, first: int, size: int) -> bool:
+    room = size + _HUGE
     kind = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
     start = libc.mmap(None, room, mmap.PROT_READ | mmap.PROT_WRITE, kind, -1, 0)
     if not start or start == ctypes.c_void_p(-1).value:
         return False
-    # as far from a huge page's beginning as there, or the kernel would have to take them apart
-    copy = -(-start // _HUGE) * _HUGE + first % _HUGE
+    copy = -(-start // _HUGE) * _HUGE
     libc.madvise(copy, size, mmap.MADV_HUGEPAGE)
     ctypes.memmove(copy, first, size)
-    for page in range(-(-copy // _HUGE) * _HUGE, copy + size - _HUGE + 1, _HUGE):
-        libc.madvise(page, _HUGE, _MADV_COLLAPSE)
     moved = (
-        libc.mprotect(copy, size, mmap.PROT_READ | mmap.PROT_EXEC) == 0
+        libc.madvise(copy, size, _MADV_COLLAPSE) == 0
+        and libc.mprotect(copy, size, mmap.PROT_READ | mmap.PROT_EXEC) == 0
         and libc.mremap(copy, size, size, _MREMAP_MAYMOVE | _MREMAP_FIXED, first) == first
     )
     if not moved:
         libc.munmap(start, room)
         return False
-    libc.munmap(start, copy - start)
-    libc.munmap(copy + size, start + room - copy - size)
+    if start < copy:
+        libc.munmap(start, copy - start)
+    if copy + size < start + room:
+        libc.munmap(copy + size, start + room - copy - size)
     return True
