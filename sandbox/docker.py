@@ -456,10 +456,11 @@ class AttachedStream:
         self._readers += 1
         try:
             while not self._closed:
+                await anyio.wait_readable(source)
                 try:
                     return source.recv(1 << 18)
                 except BlockingIOError:
-                    await anyio.wait_readable(source)
+                    continue
             return b""
         finally:
             self._readers -= 1

@@ -75,7 +75,7 @@ class Pool:
         self._indexes = indexes
         self._line = anyio.Semaphore(_LINE * slots, fast_acquire=True)
         self._places = anyio.Semaphore(slots, fast_acquire=True)
-        self._changing = anyio.Lock()
+        self._changing = anyio.Lock(fast_acquire=True)
         self._cell: Cell | None = None
         self._cells: set[Cell] = set()
         alone = isolation is Isolation.CONTAINER
