@@ -41,14 +41,16 @@ def judge(order: dict[str, Any], sock: Any) -> dict[str, Any]:
         handles=False,
         mutates=False,
     )
+    script = order["script"]
+    calls = [call.encode() for call in script["calls"]]
+    sent = candidate.send_ahead(calls)
     try:
         candidate.ready()
     except BaseException as error:
         outcome, detail = explain(error)
         report.results.append(Result("import", outcome, detail, 0, 0, False))
         return close(report, candidate)
-    script = order["script"]
-    checker = _Checker(candidate.call_all([call.encode() for call in script["calls"]]))
+    checker = _Checker(list(candidate.each(calls, sent)))
     for number, line, text, message, expression in script["checks"]:
         outcome, detail = checker.check(message, expression)
         counts = checker.asked(expression)

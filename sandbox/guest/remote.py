@@ -169,31 +169,58 @@ class Remote:
                 # As in a generator: it would end the test's own loop or map before its time.
                 raise RuntimeError(f"the candidate raised StopIteration {error}") from None
 
-    def call_all(self, texts: Sequence[bytes]) -> list[tuple[bool, Any]]:
-        """Makes calls that are known beforehand, in their order and many to a message.
+    def send_ahead(self, texts: Sequence[bytes]) -> Sequence[int]:
+        """Sends the first of these requests before the program is ready for any.
+
+        One that is still being executed finds them when it has been, and neither side waits for
+        the other in between. What it may learn from them too early are arguments, as in any call
+        of those that follow, and never what is expected.
 
         Args:
             texts: of the requests, but for their numbers.
 
         Returns:
+            The numbers of those that were sent: none where they might not fit in between.
+        """
+        numbers, frames = self._numbered(texts)
+        if len(frames) > 2 * _AHEAD_BYTES:
+            return ()
+        with contextlib.suppress(OSError):  # the wait for a reply will tell
+            self._sock.sendall(frames)
+        return numbers
+
+    def each(self, texts: Sequence[bytes], sent: Sequence[int] = ()) -> Iterator[tuple[bool, Any]]:
+        """Makes calls that are known beforehand, in their order and many to a message.
+
+        Args:
+            texts: of the requests, but for their numbers.
+            sent: what `send_ahead` said of them.
+
+        Yields:
             For each, whether it gave a value, and that or what was raised.
         """
-        return list(self.each(texts))
+        done, numbers = 0, sent
+        while done < len(texts):
+            if not numbers:
+                numbers, frames = self._numbered(texts[done:])
+                if self.lost is None:
+                    with contextlib.suppress(OSError):
+                        self._sock.sendall(frames)
+            if self.lost is None:
+                self.calls += len(numbers)
+            yield from map(self._outcome, numbers)
+            done += len(numbers)
+            numbers = ()
 
-    def each(self, texts: Sequence[bytes]) -> Iterator[tuple[bool, Any]]:
-        """As `call_all`, one answer at a time, so that a caller can stop."""
-        frames = bytearray()
-        numbers: list[int] = []
-        for place, text in enumerate(texts):
+    def _numbered(self, texts: Sequence[bytes]) -> tuple[list[int], bytes]:
+        """As many requests as are sent at once, and their numbers."""
+        frames, numbers = bytearray(), []
+        for text in texts:
             numbers.append(next(self._ids))
             frames += wire.numbered(numbers[-1], text)
-            if len(frames) >= _AHEAD_BYTES or place == len(texts) - 1:
-                if self.lost is None:
-                    self.calls += len(numbers)
-                    with contextlib.suppress(OSError):  # the wait for its reply will tell
-                        self._sock.sendall(frames)
-                yield from map(self._outcome, numbers)
-                frames, numbers = bytearray(), []
+            if len(frames) >= _AHEAD_BYTES:
+                break
+        return numbers, bytes(frames)
 
     def account(self) -> tuple[Lost | None, dict[str, str], int]:
         """What `close` reads of the conversation, to be put back with `restore`."""
