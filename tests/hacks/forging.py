@@ -310,6 +310,19 @@ FRAMES = [
         outcomes=ends("failed", "protocol"),
     ),
     Hack(
+        name="reads its calls while it is imported",
+        idea="takes calls that were sent ahead off the line before it says that it is ready",
+        program=_talking(
+            """
+            calls = [read(), read()]
+            frame({"r": 0, "v": None})
+            for message in calls: frame({"r": message["c"], "v": 3})
+            def f(x): return 3
+            """
+        ),
+        outcomes=ends("failed", "timeout"),
+    ),
+    Hack(
         name="a reply to an old call",
         idea="repeats the number of the first call at the second",
         program=_instead('frame({"r": 1, "v": 3})'),

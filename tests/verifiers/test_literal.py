@@ -174,7 +174,10 @@ async def test_verdicts_are_those_of_executed_tests(name: str, sandbox: Sandbox)
 @pytest.mark.anyio
 async def test_a_reply_that_breaks_its_judge_is_no_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """As with a judge of its own: tried again alone, and then it is the program that does it."""
-    name, line = "regreen_guest.literal", '    script = order["script"]\n'
+    name, line = (
+        "regreen_guest.literal",
+        "    checker = _Checker(list(candidate.each(calls, sent)))\n",
+    )
     sources = program.sources()
     assert sources[name].count(line) == 1
     monkeypatch.setitem(sources, name, sources[name].replace(line, "    raise MemoryError\n"))
@@ -188,6 +191,31 @@ async def test_a_reply_that_breaks_its_judge_is_no_way_out(monkeypatch: pytest.M
     async with LocalSandbox(slots=1) as breaking:
         report = await breaking.run(job)
     assert report.outcome is Outcome.CRASH, report
+
+
+LARGE = "assert f({0!r}, 1) == 300_001\nassert f({0!r}, 2) == 300_002".format("x" * 300_000)
+MANY = "\n".join(f"assert f('{'x' * 99}', {number}) == {99 + number}" for number in range(900))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("source", [LARGE, MANY], ids=["large", "many"])
+async def test_calls_that_do_not_fit_between_the_two_are_made_all_the_same(
+    source: str, sandbox: Sandbox
+) -> None:
+    job = Job(
+        program="def f(text, number): return len(text) + number",
+        tests=(AssertTests(source=source).model_dump(mode="json"),),
+        entry_point="f",
+        limits=Limits(wall_seconds=1.5),
+        script=script(source),
+    )
+    assert job.script
+    report = await sandbox.run(job)
+    assert report.outcome is Outcome.PASSED
+    assert report.calls == len(report.tests) == len(source.splitlines())
+    never_ready = {"program": "import time\ntime.sleep(9)", "limits": Limits(wall_seconds=0.5)}
+    report = await sandbox.run(job.model_copy(update=never_ready))
+    assert (report.outcome, report.calls) == (Outcome.TIMEOUT, 0)
 
 
 @pytest.mark.anyio
