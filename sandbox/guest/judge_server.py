@@ -36,6 +36,8 @@ _JUDGE_MEMORY = 2 << 30
 _JUDGE_FILES = 64 << 20
 _JUDGE_PROCESSES = 64
 _ENDING_SECONDS = 20.0
+_PARTING_SECONDS = 0.05
+"""So long a program that is only told by its socket's end may take to end by itself."""
 _RECURSION_LIMIT = 5000
 _GONE, _STAYED, _PREPARED = b"-", b"+", b"p"
 _LENGTH = struct.Struct(">I")
@@ -235,9 +237,16 @@ class JudgeServer:
             verdict.timed_out |= ran_out_of_cpu(
                 os.WTERMSIG(ending.status), ending.cpu, verdict.cpu_limit
             )
+        if verdict.pipe >= 0:
+            self._end_program(verdict)
+        else:
+            verdict.parts = _parts(verdict.report)
+            self.loop.at(verdict.number, _PARTING_SECONDS, lambda: self._end_program(verdict))
+        self._finish(verdict)
+
+    def _end_program(self, verdict: _Verdict) -> None:
         self._tell_done(verdict)
         self.loop.at(verdict.number, _ENDING_SECONDS, lambda: self._program_stuck(verdict))
-        self._finish(verdict)
 
     def _tell_done(self, verdict: _Verdict) -> None:
         """Lets the program's side end, once."""
