@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import json
 import os
 import socket
 import struct
@@ -317,7 +316,7 @@ def _judge_literal(text: bytes, descriptors: list[int]) -> bytes:
 
 
 def _part(mark: bytes, message: object) -> bytes:
-    body = json.dumps(message).encode()
+    body = wire.text(message)
     return mark + _LENGTH.pack(len(body)) + body
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 from typing import Any
@@ -13,6 +14,7 @@ _OOM_COUNTERS = (
     "/sys/fs/cgroup/memory.events",
     "/sys/fs/cgroup/memory/memory.oom_control",
 )
+_COUNTER_BYTES = 4096
 
 
 def rlimits(limits: dict[str, Any], base_bytes: int) -> Rlimits:
@@ -58,11 +60,28 @@ def ended(pid: int) -> bool:
 
 def oom_kills() -> int:
     """How often the kernel has killed for lack of memory in this container, 0 if unknown."""
-    for path in _OOM_COUNTERS:
-        with contextlib.suppress(OSError, ValueError):
-            with open(path) as file:
-                for line in file:
-                    name, _, count = line.partition(" ")
-                    if name == "oom_kill":
-                        return int(count)
+    with contextlib.suppress(OSError, ValueError):
+        for line in _read(_oom_counter()).splitlines():
+            name, _, count = line.partition(b" ")
+            if name == b"oom_kill":
+                return int(count)
     return 0
+
+
+@functools.cache
+def _oom_counter() -> str:
+    """The file of the kernel's counter, which is read at every run; empty where there is none."""
+    for path in _OOM_COUNTERS:
+        with contextlib.suppress(OSError):
+            _read(path)
+            return path
+    return ""
+
+
+def _read(path: str) -> bytes:
+    """The little that is in a file of the kernel's, without what `open` puts round it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, _COUNTER_BYTES)
+    finally:
+        os.close(descriptor)
