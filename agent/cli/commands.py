@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from agent.cli.exits import Exit
 from agent.cli.interrupt import ending
 
 _RESUME = "--resume"
@@ -81,6 +82,8 @@ def run(words: list[str]) -> int:
     try:
         app(args=_with_resume_value(words), prog_name="regreen")
     except SystemExit as end:
+        if end.code == Exit.INTERRUPTED:  # what typer makes of Ctrl-C while it reads the words
+            raise KeyboardInterrupt from None
         return end.code if isinstance(end.code, int) else 0
     return 0
 

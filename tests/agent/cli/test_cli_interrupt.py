@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
+from agent.cli import commands
 from agent.cli.main import interrupted_once_and_for_all
 from agent.journal import Journal
 from sandbox.docker import LABEL
@@ -119,6 +121,18 @@ def test_an_import_that_swallows_it_does_not_keep_the_run_going() -> None:
         load()
     assert done
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_one_that_comes_while_the_words_are_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    application = typer.Typer()
+
+    @application.command()
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "application", lambda _needed: application)
+    with pytest.raises(KeyboardInterrupt):
+        commands.run([])
 
 
 def test_an_interrupted_run_says_how_to_go_on(
