@@ -120,7 +120,7 @@ async def at_work(place: Any) -> Any:
     """The next cell in which something runs."""
     while True:
         for cell in list(place._pool._cells):
-            if cell._waiting:
+            if cell._waiting and not cell._lost:
                 await anyio.sleep(0.4)
                 return cell
         await anyio.sleep(0.02)
