@@ -238,7 +238,7 @@ class JudgeServer:
             )
         if verdict.pipe >= 0:
             self._end_program(verdict)
-        else:
+        else:  # whoever judged has hung up: the program hears that sooner than a word of its server
             verdict.parts = _parts(verdict.report)
             self.loop.at(verdict.number, _PARTING_SECONDS, lambda: self._end_program(verdict))
         self._finish(verdict)

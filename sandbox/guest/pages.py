@@ -148,8 +148,6 @@ def _is_moved(libc: Any, first: int, size: int) -> bool:
     if not moved:
         libc.munmap(start, room)
         return False
-    if start < copy:
-        libc.munmap(start, copy - start)
-    if copy + size < start + room:
-        libc.munmap(copy + size, start + room - copy - size)
+    libc.munmap(start, copy - start)
+    libc.munmap(copy + size, start + room - copy - size)
     return True

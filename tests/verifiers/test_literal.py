@@ -38,6 +38,14 @@ def script(source: str, function: str | None = None) -> str:
     return literal_script(TASK, (AssertTests(source=source, function=function),))
 
 
+def literal_job(program: str, source: str, **fields: Any) -> Job:
+    """A job whose tests go as data."""
+    text = script(source)
+    assert text
+    tests = (AssertTests(source=source).model_dump(mode="json"),)
+    return Job(program=program, tests=tests, entry_point="f", script=text, **fields)
+
+
 LITERAL = (
     "assert f(1) == 2",
     "assert f([1, (2, 'x')], key={'a': {1}}) == {3: None}, 'a message'",
@@ -159,14 +167,7 @@ def told(report: Report) -> Any:
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", PROGRAMS)
 async def test_verdicts_are_those_of_executed_tests(name: str, sandbox: Sandbox) -> None:
-    job = Job(
-        program=PROGRAMS[name],
-        tests=(AssertTests(source=SOURCE).model_dump(mode="json"),),
-        entry_point="f",
-        limits=Limits(wall_seconds=1.5),
-        script=script(SOURCE),
-    )
-    assert job.script
+    job = literal_job(PROGRAMS[name], SOURCE, limits=Limits(wall_seconds=1.5))
     as_data = await sandbox.run(job)
     executed = await sandbox.run(job.model_copy(update={"script": ""}))
     assert told(as_data) == told(executed)
@@ -182,13 +183,7 @@ async def test_a_reply_that_breaks_its_judge_is_no_way_out(monkeypatch: pytest.M
     sources = program.sources()
     assert sources[name].count(line) == 1
     monkeypatch.setitem(sources, name, sources[name].replace(line, "    raise MemoryError\n"))
-    source = "assert f(1) == 2"
-    job = Job(
-        program="def f(x): return x + 1",
-        tests=(AssertTests(source=source).model_dump(mode="json"),),
-        entry_point="f",
-        script=script(source),
-    )
+    job = literal_job("def f(x): return x + 1", "assert f(1) == 2")
     async with LocalSandbox(slots=1) as breaking:
         report = await breaking.run(job)
     assert report.outcome is Outcome.CRASH, report
@@ -203,14 +198,8 @@ MANY = "\n".join(f"assert f('{'x' * 99}', {number}) == {99 + number}" for number
 async def test_calls_that_do_not_fit_between_the_two_are_made_all_the_same(
     source: str, sandbox: Sandbox
 ) -> None:
-    job = Job(
-        program="def f(text, number): return len(text) + number",
-        tests=(AssertTests(source=source).model_dump(mode="json"),),
-        entry_point="f",
-        limits=Limits(wall_seconds=1.5),
-        script=script(source),
-    )
-    assert job.script
+    program = "def f(text, number): return len(text) + number"
+    job = literal_job(program, source, limits=Limits(wall_seconds=1.5))
     report = await sandbox.run(job)
     assert report.outcome is Outcome.PASSED
     assert report.calls == len(report.tests) == len(source.splitlines())
@@ -222,13 +211,8 @@ async def test_calls_that_do_not_fit_between_the_two_are_made_all_the_same(
 @pytest.mark.anyio
 async def test_a_program_that_stays_when_it_has_been_judged_is_ended(sandbox: Sandbox) -> None:
     """It is told by its socket's end alone, at first."""
-    source = "assert f(1) == 2"
-    job = Job(
-        program="import os, time\nos._exit = lambda *_: time.sleep(60)\ndef f(x): return x + 1",
-        tests=(AssertTests(source=source).model_dump(mode="json"),),
-        entry_point="f",
-        script=script(source),
-    )
+    program = "import os, time\nos._exit = lambda *_: time.sleep(60)\ndef f(x): return x + 1"
+    job = literal_job(program, "assert f(1) == 2")
     with anyio.fail_after(30):
         for _ in range(2):
             report = await sandbox.run(job)
@@ -237,11 +221,9 @@ async def test_a_program_that_stays_when_it_has_been_judged_is_ended(sandbox: Sa
 
 @pytest.mark.anyio
 async def test_a_slot_goes_on_after_replies_that_are_too_much(sandbox: Sandbox) -> None:
-    job = Job(
-        program="def f(x): return [[]] * 4_000_000 if x == 1 else {str(n): n for n in range(9**5)}",
-        tests=(AssertTests(source="assert f(1) == 2\nassert f(2) == 3").model_dump(mode="json"),),
-        entry_point="f",
-        script=script("assert f(1) == 2\nassert f(2) == 3"),
+    job = literal_job(
+        "def f(x): return [[]] * 4_000_000 if x == 1 else {str(n): n for n in range(9**5)}",
+        "assert f(1) == 2\nassert f(2) == 3",
     )
     for _ in range(3):
         assert (await sandbox.run(job)).outcome is not Outcome.PASSED
